@@ -1,0 +1,56 @@
+"""The server: routes, errors and pages around the running services."""
+
+import gc
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+from fastapi import FastAPI
+from starlette.concurrency import run_in_threadpool
+
+from sortline import __version__
+from sortline.api import classify, errors, health, lines, older_clients, pages
+from sortline.api.edge import Edge
+from sortline.settings import Settings
+from sortline.wiring import installation, services
+
+
+def create_app(settings: Settings) -> FastAPI:
+    """The application. Its services start with it: it takes requests once every model is warm."""
+
+    @asynccontextmanager
+    async def lifespan(app: FastAPI) -> AsyncIterator[None]:
+        opened = installation(settings)
+        ready = await run_in_threadpool(opened.__enter__)
+        try:
+            running = services(ready)
+            app.state.services = await run_in_threadpool(running.__enter__)
+            # What is loaded now stays: the collector need not look at it again and again under load.
+            gc.collect()
+            gc.freeze()
+            try:
+                yield
+            finally:
+                await run_in_threadpool(running.__exit__, None, None, None)
+        finally:
+            await run_in_threadpool(opened.__exit__, None, None, None)
+
+    app = FastAPI(
+        title="Sortline",
+        version=__version__,
+        description="A sorting line for images.",
+        lifespan=lifespan,
+        openapi_url="/api/openapi.json",
+        docs_url=None,
+        redoc_url=None,
+    )
+    for router in (classify.router, lines.reads, lines.writes, health.router, health.metrics_router):
+        app.include_router(router)
+    app.include_router(older_clients.router)
+    # The same under each line's name, so that a client changes its base URL alone.
+    app.include_router(older_clients.router, prefix="/lines/{line}", include_in_schema=False)
+    app.include_router(health.router, prefix="/lines/{line}", include_in_schema=False)
+    app.include_router(pages.router)
+    pages.mount(app)
+    errors.install(app)
+    app.add_middleware(Edge, settings=settings)
+    return app

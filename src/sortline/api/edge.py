@@ -1,0 +1,125 @@
+"""The outermost layer: a request gets an id, is checked for host and origin, measured and logged."""
+
+import logging
+import re
+import time
+from contextvars import ContextVar
+from uuid import uuid4
+
+from starlette.datastructures import Headers, MutableHeaders
+from starlette.middleware.cors import CORSMiddleware
+from starlette.requests import Request
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from sortline.api.errors import answer
+from sortline.api.origins import (
+    CLASSIFY_PATH,
+    LOOPBACK_ORIGIN,
+    ForeignHost,
+    ForeignOrigin,
+    check_host,
+    check_origin,
+)
+from sortline.monitoring.metrics import Metrics
+from sortline.settings import Settings
+
+log = logging.getLogger("sortline.requests")
+request_id: ContextVar[str | None] = ContextVar("request_id", default=None)
+
+CSP = (
+    "default-src 'self'; img-src 'self' blob: data:; object-src 'none'; base-uri 'none'; form-action 'self'; "
+    "frame-ancestors 'none'"
+)
+SECURITY_HEADERS = {
+    "Content-Security-Policy": CSP,
+    "X-Content-Type-Options": "nosniff",
+    "Referrer-Policy": "same-origin",
+    "Cross-Origin-Opener-Policy": "same-origin",
+    "Permissions-Policy": "camera=(self), geolocation=(), microphone=()",
+}
+# An id a caller brings is kept if it cannot harm a log.
+_OWN_ID = re.compile(r"[A-Za-z0-9._-]{1,64}")
+
+
+class Edge:
+    """Wraps the app; made once."""
+
+    def __init__(self, app: ASGIApp, settings: Settings) -> None:
+        self._app, self._settings = app, settings
+        allowed = settings.cors_origins
+        self._cors = CORSMiddleware(
+            app,
+            allow_origins=allowed,
+            allow_origin_regex=None if allowed else LOOPBACK_ORIGIN.pattern,
+            allow_methods=["*"] if allowed else ["GET", "POST"],
+            allow_headers=["*"],
+            expose_headers=["X-Request-ID", "Retry-After"],
+        )
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """One request from socket to socket."""
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        headers = Headers(scope=scope)
+        passage = _Passage(scope, send, headers)
+        request_id.set(passage.id)
+        try:
+            app = self._checked(scope, headers)
+            await app(scope, receive, passage.send)
+        finally:
+            passage.over(scope["app"].state.services.metrics)
+
+    def _checked(self, scope: Scope, headers: Headers) -> ASGIApp:
+        """The app that may have the request, or one that refuses it."""
+        host, origin = headers.get("host", ""), headers.get("origin")
+        path: str = scope["path"]
+        try:
+            check_host(host, self._settings)
+            check_origin(origin, host, scope["method"], path, self._settings)
+        except (ForeignHost, ForeignOrigin) as error:
+            return answer(error, Request(scope))
+        crosses = origin is not None and (self._settings.cors_origins or CLASSIFY_PATH.fullmatch(path))
+        return self._cors if crosses else self._app
+
+
+class _Passage:
+    """One request's way through: adds headers to its answer and remembers what became of it."""
+
+    def __init__(self, scope: Scope, send: Send, headers: Headers) -> None:
+        brought = headers.get("x-request-id", "")
+        self.id = brought if _OWN_ID.fullmatch(brought) else uuid4().hex
+        self._scope, self._send = scope, send
+        self._begun, self._status = (
+            time.perf_counter(),
+            499,
+        )  # as nginx says it: the client left before an answer
+
+    async def send(self, message: Message) -> None:
+        """The answer, with our headers."""
+        if message["type"] == "http.response.start":
+            self._status = message["status"]
+            headers = MutableHeaders(scope=message)
+            headers["X-Request-ID"] = self.id
+            for name, value in SECURITY_HEADERS.items():
+                headers.setdefault(name, value)
+        await self._send(message)
+
+    def over(self, metrics: Metrics) -> None:
+        """Counts and logs the request."""
+        route = self._scope.get("route")
+        pattern = getattr(route, "path", "other")
+        metrics.requested(pattern, self._scope["method"], self._status)
+        level = logging.WARNING if self._status >= 500 else logging.DEBUG
+        if log.isEnabledFor(level):
+            log.log(
+                level,
+                "%s %s %d",
+                self._scope["method"],
+                self._scope["path"],
+                self._status,
+                extra={
+                    "request_id": self.id,
+                    "duration_ms": round((time.perf_counter() - self._begun) * 1000, 1),
+                },
+            )

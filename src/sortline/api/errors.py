@@ -1,0 +1,149 @@
+"""Errors as RFC 9457 problem documents: the one place that knows HTTP status codes.
+
+Each error class has a status and a stable type; a subclass not named here answers as its nearest named base. The
+members `success` and `error` are for clients of the systems Sortline replaces.
+"""
+
+import json
+import logging
+from collections.abc import Mapping
+from http import HTTPStatus
+from typing import Any, cast
+
+from fastapi import FastAPI, Request
+from fastapi.exceptions import RequestValidationError
+from starlette.exceptions import HTTPException
+from starlette.responses import Response
+
+from sortline.api.access import NotAllowed
+from sortline.api.multipart import BadMultipart
+from sortline.api.origins import ForeignHost, ForeignOrigin
+from sortline.api.uploads import BodyTooLarge, MissingImage, NotAPicture, TooManyImages
+from sortline.db.engine import DatabaseUnavailable
+from sortline.db.paging import BadCursor
+from sortline.engine import image
+from sortline.engine.bundle import BundleError
+from sortline.engine.classifier import NoActivationMap
+from sortline.errors import SortlineError
+from sortline.flows.follow import InvalidPolicy
+from sortline.lines.line import InvalidClassName, InvalidLineName, LineExists, NoDefaultLine, UnknownLine
+from sortline.registry.ledger import UnknownBundle
+from sortline.serving.admission import Overloaded
+from sortline.serving.live import NoModel, NotServed
+from sortline.storage.blobs import StorageUnavailable
+
+log = logging.getLogger(__name__)
+
+TYPE = "urn:sortline:"
+MEDIA_TYPE = "application/problem+json"
+# Seconds after which a client may try again what the database or the disk refused.
+RETRY_AFTER = 2
+
+PROBLEMS: dict[type[SortlineError], tuple[int, str]] = {
+    image.EmptyImage: (400, "empty-image"),
+    image.TooManyBytes: (413, "too-many-bytes"),
+    image.TooManyPixels: (413, "too-many-pixels"),
+    image.ExtremeAspect: (422, "extreme-aspect"),
+    image.NotAnImage: (415, "not-an-image"),
+    image.UnsupportedFormat: (415, "unsupported-format"),
+    image.TruncatedImage: (422, "truncated-image"),
+    image.CorruptImage: (422, "corrupt-image"),
+    image.ImageError: (422, "unreadable-image"),
+    NotAPicture: (415, "not-an-image"),
+    BadMultipart: (400, "bad-multipart"),
+    MissingImage: (400, "missing-image"),
+    TooManyImages: (413, "too-many-images"),
+    BodyTooLarge: (413, "body-too-large"),
+    NotAllowed: (403, "not-allowed"),
+    ForeignHost: (403, "foreign-host"),
+    ForeignOrigin: (403, "foreign-origin"),
+    BadCursor: (400, "bad-cursor"),
+    InvalidPolicy: (422, "invalid-policy"),
+    InvalidLineName: (422, "invalid-line-name"),
+    InvalidClassName: (422, "invalid-class-name"),
+    LineExists: (409, "line-exists"),
+    UnknownLine: (404, "unknown-line"),
+    NotServed: (404, "unknown-line"),
+    NoDefaultLine: (404, "unknown-line"),
+    UnknownBundle: (404, "unknown-bundle"),
+    BundleError: (409, "bundle-not-usable"),
+    NoModel: (409, "no-model"),
+    NoActivationMap: (409, "no-activation-map"),
+    Overloaded: (503, "overloaded"),
+    DatabaseUnavailable: (503, "database-unavailable"),
+    StorageUnavailable: (503, "storage-unavailable"),
+    SortlineError: (500, "internal-error"),
+}
+
+
+def describe(error: SortlineError) -> tuple[int, str]:
+    """The status and the type of an error's problem."""
+    return next(PROBLEMS[kind] for kind in type(error).__mro__ if kind in PROBLEMS)
+
+
+def problem(status: int, kind: str, detail: str) -> dict[str, Any]:
+    """The members of a problem document."""
+    title = HTTPStatus(status).phrase
+    return {
+        "type": TYPE + kind,
+        "title": title,
+        "status": status,
+        "detail": detail,
+        "success": False,
+        "error": detail,
+    }
+
+
+def problem_of(error: SortlineError) -> dict[str, Any]:
+    """The problem document of one of our errors."""
+    status, kind = describe(error)
+    return problem(status, kind, str(error))
+
+
+def answer(error: SortlineError, request: Request | None = None) -> Response:
+    """The response that tells of one of our errors."""
+    status, kind = describe(error)
+    headers = {}
+    if status == HTTPStatus.SERVICE_UNAVAILABLE:
+        headers["Retry-After"] = str(getattr(error, "retry_after", RETRY_AFTER))
+    if isinstance(error, BodyTooLarge | Overloaded):
+        headers["Connection"] = "close"  # the rest of the body will not be read
+    return _respond(request, problem(status, kind, str(error)), kind, headers)
+
+
+def install(app: FastAPI) -> None:
+    """The app answers every error with a problem document."""
+
+    async def ours(request: Request, error: Exception) -> Response:
+        return answer(cast("SortlineError", error), request)
+
+    async def http(request: Request, error: Exception) -> Response:
+        refused = cast("HTTPException", error)
+        kind = HTTPStatus(refused.status_code).phrase.lower().replace(" ", "-")
+        return _respond(
+            request, problem(refused.status_code, kind, str(refused.detail)), kind, refused.headers or {}
+        )
+
+    async def invalid(request: Request, error: Exception) -> Response:
+        errors = cast("RequestValidationError", error).errors()
+        detail = "; ".join(f"{'.'.join(map(str, e['loc']))}: {e['msg']}" for e in errors)
+        return _respond(request, problem(422, "invalid-request", detail), "invalid-request", {})
+
+    async def unexpected(request: Request, error: Exception) -> Response:
+        log.error("unexpected error", exc_info=error)
+        detail = "Something went wrong on the server; its log says more under this request's id."
+        return _respond(request, problem(500, "internal-error", detail), "internal-error", {})
+
+    app.add_exception_handler(SortlineError, ours)
+    app.add_exception_handler(HTTPException, http)
+    app.add_exception_handler(RequestValidationError, invalid)
+    app.add_exception_handler(Exception, unexpected)
+
+
+def _respond(
+    request: Request | None, document: dict[str, Any], kind: str, headers: Mapping[str, str]
+) -> Response:
+    if request is not None:
+        request.app.state.services.metrics.failed(kind)
+    body = json.dumps(document).encode()
+    return Response(body, status_code=document["status"], media_type=MEDIA_TYPE, headers=dict(headers))

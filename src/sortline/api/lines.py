@@ -1,0 +1,242 @@
+"""Lines: what they are and what they did."""
+
+from datetime import UTC, datetime, timedelta
+from typing import Annotated, Any, Literal
+
+from fastapi import APIRouter, Depends, Query
+from pydantic import BaseModel, ConfigDict, Field
+
+from sortline.api.access import Scope, require
+from sortline.api.answers import Model, timestamp
+from sortline.api.deps import LineDep, ServicesDep
+from sortline.db.session import reading, writing
+from sortline.engine.routing import Policy
+from sortline.flows.follow import resolve_policy
+from sortline.flows.lines import create_line
+from sortline.lines import store
+from sortline.monitoring import store as monitoring
+from sortline.monitoring.recorded import RecordedPrediction
+from sortline.review.store import count_open
+from sortline.serving.live import LiveLine
+
+reads = APIRouter(prefix="/api/v1/lines", tags=["lines"], dependencies=[Depends(require(Scope.CLASSIFY))])
+writes = APIRouter(prefix="/api/v1/lines", tags=["lines"], dependencies=[Depends(require(Scope.ADMIN))])
+
+WEEK = timedelta(days=7)
+
+
+class LineView(BaseModel):
+    """A line as it serves. `problem` says why the bundle that should be live could not be loaded."""
+
+    name: str
+    title: str
+    default: bool
+    classes: list[str]
+    model: Model | None
+    policy: Policy
+    problem: str | None
+
+
+class LineList(BaseModel):
+    """Every line."""
+
+    lines: list[LineView]
+
+
+class NewLine(BaseModel):
+    """A line to create."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    name: str = Field(description="1 to 63 of a-z, 0-9 and '-'.", examples=["returns"])
+    title: str | None = Field(default=None, max_length=200)
+    bundle: str | None = Field(
+        default=None, description="Name or hash of a bundle to serve.", examples=["waste"]
+    )
+    policy: dict[str, Any] = Field(
+        default={}, description="What it wants different from the bundle's policy."
+    )
+
+
+class LineChange(BaseModel):
+    """What to change; what is left out stays."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    policy: dict[str, Any] | None = Field(
+        default=None, description="Replaces what the line wants different from the bundle's policy."
+    )
+    default: Literal[True] | None = Field(default=None, description="Makes it the default line.")
+
+
+class CountView(BaseModel):
+    """Predictions of one class, verdict and reason in one bucket."""
+
+    at: str
+    class_: str = Field(alias="class")
+    verdict: str
+    reason: str | None
+    n: int
+
+
+class Counts(BaseModel):
+    """Counts by bucket, oldest first; days and hours are UTC's."""
+
+    line: str
+    bucket: Literal["hour", "day"]
+    total: int
+    counts: list[CountView]
+    review_open: int = Field(description="Pictures that wait for a person now.")
+
+
+class PredictionRow(BaseModel):
+    """A recorded prediction."""
+
+    id: str
+    timestamp: str
+    class_: str = Field(alias="class")
+    confidence: float
+    verdict: str
+    reason: str | None
+    ood_score: float
+    energy: float
+    model: str = Field(description="Hash of the bundle that answered.")
+    latency_ms: float
+    source: str
+
+
+class PredictionPage(BaseModel):
+    """Predictions, newest first, and the cursor of the next page."""
+
+    predictions: list[PredictionRow]
+    next_cursor: str | None
+
+
+@reads.get("", summary="List lines")
+async def list_lines(services: ServicesDep) -> LineList:
+    """Every line with its classes and the bundle that serves it."""
+    return LineList(lines=[_view(line) for line in services.live.all()])
+
+
+@reads.get("/{line}", summary="Show a line")
+async def get_line(line: str, live: LineDep) -> LineView:
+    """One line with its classes, policy and the bundle that serves it."""
+    return _view(live)
+
+
+@reads.get("/{line}/classes", summary="List a line's classes")
+async def get_classes(line: str, live: LineDep) -> dict[str, list[str]]:
+    """The classes the line knows, in the order it learned them."""
+    return {"classes": list(live.classes)}
+
+
+@writes.post("", status_code=201, summary="Create a line")
+def post_line(new: NewLine, services: ServicesDep) -> LineView:
+    """A new line; with a bundle it serves at once."""
+    resolve_policy(Policy(), new.policy)
+    with writing(services.engine) as session:
+        create_line(
+            session,
+            services.installation.bundles_dir,
+            new.name,
+            title=new.title,
+            bundle=new.bundle,
+            policy=new.policy,
+            who="api",
+            reason="served from its creation on",
+        )
+    services.follower.refresh()
+    return _view(services.live[new.name])
+
+
+@writes.patch("/{line}", summary="Change a line")
+def patch_line(line: str, change: LineChange, services: ServicesDep, live: LineDep) -> LineView:
+    """The line under its new policy, or as the new default."""
+    if change.policy is not None:
+        resolve_policy(Policy(), change.policy)
+    with writing(services.engine) as session:
+        if change.policy is not None:
+            store.set_policy(session, line, change.policy)
+        if change.default:
+            store.make_default(session, line)
+    services.follower.refresh()
+    return _view(services.live[line])
+
+
+@reads.get("/{line}/counts", summary="Count what a line did")
+def get_counts(
+    line: str,
+    services: ServicesDep,
+    live: LineDep,
+    from_: Annotated[datetime | None, Query(alias="from", description="Default: a week before `to`.")] = None,
+    to: Annotated[datetime | None, Query(description="Default: now.")] = None,
+    bucket: Literal["hour", "day"] = "day",
+) -> Counts:
+    """Predictions by class, verdict and reason, in buckets of an hour or a day."""
+    end = _aware(to) or datetime.now(UTC)
+    start = _aware(from_) or max(end, datetime.min.replace(tzinfo=UTC) + WEEK) - WEEK
+    with reading(services.engine) as session:
+        found = monitoring.count(session, live.id, start, end, bucket)
+        waiting = count_open(session, live.id)
+    counts = [
+        CountView.model_validate(
+            {"at": timestamp(c.at), "class": c.class_name, "verdict": c.verdict, "reason": c.reason, "n": c.n}
+        )
+        for c in found
+    ]
+    total = sum(c.n for c in found)
+    return Counts(line=line, bucket=bucket, total=total, counts=counts, review_open=waiting)
+
+
+@reads.get("/{line}/predictions", summary="List a line's predictions")
+def get_predictions(
+    line: str,
+    services: ServicesDep,
+    live: LineDep,
+    limit: Annotated[int, Query(ge=1, le=500)] = 50,
+    cursor: str | None = None,
+    class_: Annotated[str | None, Query(alias="class")] = None,
+    verdict: Literal["accept", "review"] | None = None,
+) -> PredictionPage:
+    """The predictions of the last 30 days, newest first."""
+    with reading(services.engine) as session:
+        page = monitoring.recent(
+            session, live.id, limit=limit, cursor=cursor, class_name=class_, verdict=verdict
+        )
+    return PredictionPage(predictions=[_row(found) for found in page.items], next_cursor=page.next_cursor)
+
+
+def _view(line: LiveLine) -> LineView:
+    bundle = line.classifier.bundle if line.classifier else None
+    return LineView(
+        name=line.name,
+        title=line.title,
+        default=line.is_default,
+        classes=list(line.classes),
+        model=Model(name=bundle.manifest.name, hash=bundle.hash) if bundle else None,
+        policy=line.policy,
+        problem=line.problem,
+    )
+
+
+def _row(found: RecordedPrediction) -> PredictionRow:
+    return PredictionRow.model_validate(
+        {
+            "id": found.id,
+            "timestamp": timestamp(found.at),
+            "class": found.class_name,
+            "confidence": found.confidence,
+            "verdict": found.verdict,
+            "reason": found.reason,
+            "ood_score": found.ood_score,
+            "energy": found.energy,
+            "model": found.bundle_hash,
+            "latency_ms": found.latency_ms,
+            "source": found.source,
+        }
+    )
+
+
+def _aware(moment: datetime | None) -> datetime | None:
+    """A moment without a zone is meant in UTC."""
+    return moment.replace(tzinfo=UTC) if moment is not None and moment.tzinfo is None else moment

@@ -1,0 +1,45 @@
+/** Drawing: the small copy of a photo, and over it the map of where the network looked. */
+
+const PREVIEW_WIDTH = 640;
+
+/** Draws a small copy of the file; false where the browser cannot read the format (HEIC and TIFF in most). */
+export async function drawPreview(canvas, file) {
+  try {
+    // Scaled while decoding, so that hundreds of large photos do not fill the memory; EXIF orientation is applied.
+    const bitmap = await createImageBitmap(file, { resizeWidth: PREVIEW_WIDTH, resizeQuality: "medium" });
+    canvas.width = bitmap.width;
+    canvas.height = bitmap.height;
+    canvas.getContext("2d").drawImage(bitmap, 0, 0);
+    bitmap.close();
+    return true;
+  } catch {
+    return false;
+  }
+}
+
+/** Colours a greyscale map (a PNG data URL that covers the whole photo) and stretches it over the photo. */
+export async function drawHeat(canvas, map, photo) {
+  const image = new Image();
+  image.src = map;
+  await image.decode();
+  const small = document.createElement("canvas");
+  small.width = image.naturalWidth;
+  small.height = image.naturalHeight;
+  const context = small.getContext("2d");
+  context.drawImage(image, 0, 0);
+  const pixels = context.getImageData(0, 0, small.width, small.height);
+  for (let i = 0; i < pixels.data.length; i += 4) pixels.data.set(colourOf(pixels.data[i] / 255), i);
+  context.putImageData(pixels, 0, 0);
+  canvas.width = photo.width;
+  canvas.height = photo.height;
+  canvas.getContext("2d").drawImage(small, 0, 0, canvas.width, canvas.height);
+}
+
+// Dark blue to yellow, even in lightness, so that it reads without colour vision as well (after matplotlib's plasma).
+const STOPS = [[13, 8, 135], [126, 3, 168], [204, 71, 120], [248, 149, 64], [240, 249, 33]];
+
+function colourOf(value) {
+  const at = value * (STOPS.length - 1);
+  const low = Math.min(Math.floor(at), STOPS.length - 2);
+  return STOPS[low].map((from, channel) => from + (STOPS[low + 1][channel] - from) * (at - low)).concat(255);
+}

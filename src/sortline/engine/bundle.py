@@ -1,0 +1,263 @@
+"""A bundle: one immutable, hashed folder that holds everything needed to classify (format 1).
+
+    model.onnx     images (N, S, S, 3) uint8 RGB → logits (N, C), embedding (N, D) and, where the head is linear after
+                   global pooling, features (N, D, h, w)
+    bundle.json    the manifest below; it names the SHA-256 of every other file
+    ood.npz        one sorted array of held-out scores a detector, shape (M,), float32
+    memory.npz     what the network knows: see `Memory`
+    golden.npz     a few drawn pictures and the logits the reference runtime gave for them: see `Golden`
+    head.npz       weight (C, D) and bias (C,), float32, where the head is linear
+    card.md        the model card
+
+The hash of a bundle is the SHA-256 of its manifest in canonical JSON, and so covers every file.
+"""
+
+import hashlib
+import json
+import os
+import shutil
+from collections.abc import Mapping
+from dataclasses import dataclass, fields
+from functools import cached_property
+from io import BytesIO
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
+
+from sortline.engine.image import Preprocessing
+from sortline.engine.routing import Policy
+from sortline.errors import SortlineError
+
+FORMAT = 1
+MANIFEST = "bundle.json"
+REQUIRED_FILES = frozenset({"model.onnx", "ood.npz", "memory.npz", "golden.npz", "card.md"})
+OPTIONAL_FILES = frozenset({"head.npz"})
+
+
+class BundleError(SortlineError):
+    """A bundle that cannot be trusted, with the folder and the reason."""
+
+    def __init__(self, folder: Path, reason: str) -> None:
+        self.folder, self.reason = folder, reason
+        super().__init__(f"Bundle {folder} cannot be used: {reason}")
+
+
+class Document(BaseModel):
+    """A value read from JSON that refuses every key it does not know, by name."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class Dataset(Document):
+    """The data a bundle was trained on: a version's name and the hash of its (image, label, split) rows."""
+
+    version: str
+    hash: str
+
+
+class Licences(Document):
+    """Licences of what went into the network, as SPDX identifiers or plain words."""
+
+    data: str
+    weights: str
+
+
+class Manifest(Document):
+    """What `bundle.json` says. `classes` stand in the order of the network's outputs."""
+
+    format: Literal[1] = 1
+    name: str = Field(pattern=r"^[a-z0-9][a-z0-9-]{0,62}$")
+    created: str
+    classes: tuple[str, ...] = Field(min_length=2)
+    preprocessing: Preprocessing
+    temperature: float = Field(gt=0)
+    ood_thresholds: dict[str, float]
+    policy: Policy
+    metrics: dict[str, Any]
+    dataset: Dataset
+    recipe: dict[str, Any]
+    licences: Licences
+    files: dict[str, str]
+
+    @field_validator("preprocessing", mode="before")
+    @classmethod
+    def _known_preprocessing(cls, value: object) -> object:
+        """Pydantic ignores unknown keys of a plain dataclass; a bundle may not."""
+        if isinstance(value, Mapping):
+            unknown = set(value) - {field.name for field in fields(Preprocessing)}
+            if unknown:
+                raise ValueError(f"unknown keys {sorted(unknown)}")
+        return value
+
+    @property
+    def hash(self) -> str:
+        """SHA-256 of the manifest as canonical JSON, 64 hex digits."""
+        return hashlib.sha256(
+            json.dumps(self.model_dump(mode="json"), sort_keys=True, separators=(",", ":")).encode()
+        ).hexdigest()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Memory:
+    """Labelled embeddings of the pictures the network was made with.
+
+    embeddings: (M, D) float16; labels: (M,) uint16, indices into the manifest's classes; splits: (M,) uint8, 0 train,
+    1 validation, 2 test; prefixes: (M,) uint64, the first 8 bytes (big-endian) of each canonical picture's SHA-256.
+    """
+
+    embeddings: NDArray[np.float16]
+    labels: NDArray[np.uint16]
+    splits: NDArray[np.uint8]
+    prefixes: NDArray[np.uint64]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Golden:
+    """Pictures drawn by us, (G, S, S, 3) uint8, and the logits, (G, C) float32, any runtime must give for them."""
+
+    pixels: NDArray[np.uint8]
+    logits: NDArray[np.float32]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Head:
+    """The linear head: logits = embedding @ weight.T + bias; weight (C, D), bias (C,), float32."""
+
+    weight: NDArray[np.float32]
+    bias: NDArray[np.float32]
+
+
+@dataclass(frozen=True)
+class Bundle:
+    """A verified bundle on disk. Arrays are read when first asked for."""
+
+    folder: Path
+    manifest: Manifest
+
+    @cached_property
+    def hash(self) -> str:
+        """The bundle's identity, 64 hex digits."""
+        return self.manifest.hash
+
+    @property
+    def model_path(self) -> Path:
+        """The network."""
+        return self.folder / "model.onnx"
+
+    def ood_reference(self) -> dict[str, NDArray[np.float32]]:
+        """Sorted scores of held-out known pictures by detector, each (M,)."""
+        return {name: array.astype(np.float32) for name, array in self._arrays("ood.npz").items()}
+
+    def memory(self) -> Memory:
+        """What the network was made with."""
+        return Memory(**self._arrays("memory.npz"))
+
+    def golden(self) -> Golden:
+        """The pictures and logits that prove a runtime right."""
+        return Golden(**self._arrays("golden.npz"))
+
+    def head(self) -> Head | None:
+        """The linear head, where there is one."""
+        return Head(**self._arrays("head.npz")) if "head.npz" in self.manifest.files else None
+
+    def _arrays(self, name: str) -> dict[str, Any]:
+        with np.load(self.folder / name, allow_pickle=False) as arrays:
+            return dict(arrays)
+
+
+def write_bundle(folder: Path, manifest: Manifest, files: Mapping[str, bytes]) -> Bundle:
+    """The bundle written to `folder`, whole or not at all; an existing bundle there is replaced.
+
+    The manifest's `files` are filled in from `files` (name → content).
+    """
+    _check_names(folder, set(files))
+    hashes = {name: hashlib.sha256(content).hexdigest() for name, content in sorted(files.items())}
+    manifest = manifest.model_copy(update={"files": hashes})
+    beside = folder.with_name(f".{folder.name}.{os.getpid()}")
+    shutil.rmtree(beside, ignore_errors=True)
+    beside.mkdir(parents=True)
+    for name, content in files.items():
+        (beside / name).write_bytes(content)
+    (beside / MANIFEST).write_text(json.dumps(manifest.model_dump(mode="json"), indent=1) + "\n")
+    shutil.rmtree(folder, ignore_errors=True)
+    beside.rename(folder)
+    return read_bundle(folder)
+
+
+def read_bundle(folder: Path) -> Bundle:
+    """The bundle in `folder` after every hash has been checked and every array's shape held against the manifest.
+
+    Raises:
+        BundleError: a file is missing, unknown or changed, or the manifest holds something this version does not know.
+    """
+    bundle = Bundle(folder, _read_manifest(folder))
+    present = {path.name for path in folder.iterdir() if path.name != MANIFEST}
+    _check_names(folder, present)
+    if present != set(bundle.manifest.files):
+        raise BundleError(
+            folder, f"its files and its manifest differ: {present ^ set(bundle.manifest.files)}"
+        )
+    for name, expected in bundle.manifest.files.items():
+        with (folder / name).open("rb") as file:
+            if hashlib.file_digest(file, "sha256").hexdigest() != expected:
+                raise BundleError(folder, f"{name} has changed since the bundle was written; fetch it again")
+    _check_shapes(bundle)
+    return bundle
+
+
+def npz(**arrays: NDArray[Any]) -> bytes:
+    """The arrays as one compressed .npz file."""
+    buffer = BytesIO()
+    np.savez_compressed(buffer, **arrays)  # type: ignore[arg-type]  # numpy types the keyword allow_pickle only
+    return buffer.getvalue()
+
+
+def _read_manifest(folder: Path) -> Manifest:
+    try:
+        raw = json.loads((folder / MANIFEST).read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise BundleError(folder, f"there is no {MANIFEST} in it") from None
+    except (OSError, ValueError) as error:
+        raise BundleError(folder, f"{MANIFEST} cannot be read ({error})") from error
+    if not isinstance(raw, dict) or raw.get("format") != FORMAT:
+        raise BundleError(folder, f"it is not of format {FORMAT}; a newer Sortline may have made it")
+    try:
+        return Manifest.model_validate(raw)
+    except ValidationError as error:
+        first = error.errors()[0]
+        where = ".".join(str(part) for part in first["loc"])
+        raise BundleError(folder, f"{MANIFEST}: {where}: {first['msg']}") from error
+
+
+def _check_names(folder: Path, names: set[str]) -> None:
+    if missing := REQUIRED_FILES - names:
+        raise BundleError(folder, f"{', '.join(sorted(missing))} missing")
+    if unknown := names - REQUIRED_FILES - OPTIONAL_FILES:
+        raise BundleError(folder, f"it holds files this version does not know: {', '.join(sorted(unknown))}")
+
+
+def _check_shapes(bundle: Bundle) -> None:
+    manifest, count, size = bundle.manifest, len(bundle.manifest.classes), bundle.manifest.preprocessing.size
+    try:
+        golden, memory, head = bundle.golden(), bundle.memory(), bundle.head()
+        reference = bundle.ood_reference()
+    except (OSError, ValueError, TypeError, KeyError) as error:
+        raise BundleError(bundle.folder, f"its arrays cannot be read ({error})") from error
+    rows = len(memory.labels)
+    holds = {
+        "golden.npz": golden.pixels.shape[1:] == (size, size, 3)
+        and golden.logits.shape == (len(golden.pixels), count)
+        and len(golden.pixels) > 0,
+        "memory.npz": memory.embeddings.ndim == 2
+        and {len(memory.embeddings), len(memory.splits), len(memory.prefixes)} == {rows}
+        and (rows == 0 or int(memory.labels.max()) < count),
+        "head.npz": head is None
+        or (len(head.weight) == count and head.weight.ndim == 2 and head.bias.shape == (count,)),
+        "ood.npz": set(reference) == set(manifest.ood_thresholds)
+        and all(scores.ndim == 1 and len(scores) for scores in reference.values()),
+    }
+    if wrong := [name for name, right in holds.items() if not right]:
+        raise BundleError(bundle.folder, f"{', '.join(wrong)} does not fit the manifest")

@@ -1,0 +1,190 @@
+"""Pictures in, predictions out: the path that training's evaluation, the server and the library share."""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from sortline.engine import ood, quality
+from sortline.engine.bundle import Bundle, Head, read_bundle
+from sortline.engine.calibration import softmax
+from sortline.engine.image import Limits, Picture, Preprocessing, read, resize
+from sortline.engine.routing import Policy
+from sortline.engine.runtime import Outputs, Runtime, choose
+from sortline.engine.saliency import class_activation_map
+from sortline.errors import SortlineError
+
+# Pictures decoded at once when many are classified: bounds the memory of a folder of any size.
+CHUNK = 32
+
+Image = str | Path | bytes | NDArray[np.uint8]
+
+
+class NoActivationMap(SortlineError):
+    """The bundle's head is not linear after global pooling, so it has no class activation map."""
+
+    def __init__(self) -> None:
+        super().__init__(
+            "This bundle has no linear head, so it cannot show where it looked; ask without explain."
+        )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Prediction:
+    """What a bundle says of one picture.
+
+    `confidence` and `probabilities` (C,) are calibrated (after temperature), `logits` (C,) and `energy` raw;
+    `ood_score` in [0, 1] is the share of held-out known photos less unusual than this one, `ood` whether it is above
+    the threshold. `embedding` (D,) is float16. `brightness` 0–255 and `sharpness` are of the network's input; `width`
+    and `height` px of the picture as it is looked at.
+    """
+
+    class_name: str
+    confidence: float
+    classes: tuple[str, ...]
+    probabilities: NDArray[np.float32]
+    logits: NDArray[np.float32]
+    embedding: NDArray[np.float16]
+    energy: float
+    ood_score: float
+    ood: bool
+    brightness: float
+    sharpness: float
+    width: int
+    height: int
+    format: str
+
+    @property
+    def ranked(self) -> dict[str, float]:
+        """Class → calibrated probability, most likely first."""
+        order = np.argsort(-self.probabilities, kind="stable")
+        return {self.classes[i]: float(self.probabilities[i]) for i in order}
+
+
+class Classifier:
+    """A bundle on a runtime. Threads may share it."""
+
+    def __init__(self, bundle: Bundle, runtime: Runtime) -> None:
+        self.bundle, self.runtime = bundle, runtime
+        manifest = bundle.manifest
+        self.classes = manifest.classes
+        self.preprocessing: Preprocessing = manifest.preprocessing
+        self._temperature = manifest.temperature
+        self._reference = bundle.ood_reference()
+
+    def classify(self, image: Image) -> Prediction:
+        """The prediction for one picture: a path, an encoded file's bytes, or pixels (h, w, 3) uint8 RGB.
+
+        Raises:
+            ImageError: the picture cannot be read.
+        """
+        return self.classify_batch([image])[0]
+
+    def classify_batch(self, images: Iterable[Image]) -> list[Prediction]:
+        """The predictions for many pictures, in order. One that cannot be read raises its `ImageError`."""
+        predictions: list[Prediction] = []
+        chunk: list[Picture] = []
+        for image in images:
+            chunk.append(self._picture(image))
+            if len(chunk) == CHUNK:
+                predictions += self.predict(chunk)
+                chunk = []
+        return predictions + self.predict(chunk)
+
+    def predict(self, pictures: Sequence[Picture], detector: ood.Detector | None = None) -> list[Prediction]:
+        """The predictions for pictures already read; `detector` judges what is unknown, else the bundle's default."""
+        if not pictures:
+            return []
+        images = np.stack([picture.pixels for picture in pictures])
+        return self.interpret(pictures, images, self.runtime.infer(images), detector)
+
+    def interpret(
+        self,
+        pictures: Sequence[Picture],
+        images: NDArray[np.uint8],
+        outputs: Outputs,
+        detector: ood.Detector | None = None,
+    ) -> list[Prediction]:
+        """The predictions from what the network put out for `images` (N, S, S, 3), the pixels of `pictures`."""
+        probabilities = softmax(outputs.logits, self._temperature)
+        best = probabilities.argmax(axis=1)
+        found = (detector or self.default_detector)(outputs.logits, outputs.embedding)
+        energy = ood.energy(outputs.logits)
+        brightness, sharpness = quality.measure(images)
+        embedding = outputs.embedding.astype(np.float16)
+        return [
+            Prediction(
+                class_name=self.classes[best[i]],
+                confidence=float(probabilities[i, best[i]]),
+                classes=self.classes,
+                probabilities=probabilities[i],
+                logits=outputs.logits[i],
+                embedding=embedding[i],
+                energy=float(energy[i]),
+                ood_score=float(found.unusual[i]),
+                ood=bool(found.ood[i]),
+                brightness=float(brightness[i]),
+                sharpness=float(sharpness[i]),
+                width=picture.width,
+                height=picture.height,
+                format=picture.format,
+            )
+            for i, picture in enumerate(pictures)
+        ]
+
+    def detector(self, policy: Policy) -> ood.Detector:
+        """The detector a policy asks for, with the bundle's references and thresholds."""
+        thresholds = self.bundle.manifest.ood_thresholds
+        return ood.detector(policy.detector, self._reference, thresholds, policy.ood_threshold)
+
+    @cached_property
+    def default_detector(self) -> ood.Detector:
+        """The detector of the bundle's own policy."""
+        return self.detector(self.bundle.manifest.policy)
+
+    def explain(self, image: Image, class_name: str | None = None) -> NDArray[np.uint8]:
+        """Where the network saw the class (the predicted one unless named): a map (S, S) uint8, 255 the strongest.
+
+        Raises:
+            ImageError: the picture cannot be read.
+            NoActivationMap: the bundle's head is not linear.
+        """
+        outputs = self.runtime.infer(self._picture(image).pixels[None], features=True)
+        map_ = self.activation_map(outputs, 0, class_name)
+        if map_ is None:
+            raise NoActivationMap
+        return map_
+
+    def activation_map(
+        self, outputs: Outputs, row: int, class_name: str | None = None
+    ) -> NDArray[np.uint8] | None:
+        """The map of one picture of a batch that was inferred with features; None where the head is not linear."""
+        if self._head is None or outputs.features is None:
+            return None
+        index = self.classes.index(class_name) if class_name else int(outputs.logits[row].argmax())
+        return class_activation_map(outputs.features[row], self._head.weight[index], self.preprocessing.size)
+
+    @cached_property
+    def _head(self) -> Head | None:
+        return self.bundle.head()
+
+    def _picture(self, image: Image, limits: Limits | None = None) -> Picture:
+        if isinstance(image, np.ndarray):
+            height, width = image.shape[:2]
+            return Picture(
+                pixels=resize(image, self.preprocessing), width=width, height=height, format="array"
+            )
+        data = image if isinstance(image, bytes) else Path(image).read_bytes()
+        return read(data, self.preprocessing, limits=limits or Limits())
+
+
+def load_classifier(
+    folder: Path, *, threads: int = 1, runtime: str = "auto", memory: Path | None = None
+) -> Classifier:
+    """A classifier over the bundle in `folder`, verified, on the runtime chosen for this machine."""
+    bundle = read_bundle(folder)
+    chosen, _ = choose(bundle, threads=threads, preferred=runtime, memory=memory)
+    return Classifier(bundle, chosen)

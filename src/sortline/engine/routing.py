@@ -1,0 +1,124 @@
+"""From a prediction to a verdict: accept the item, or set it aside for a person, and why."""
+
+import hashlib
+from collections.abc import Set as AbstractSet
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Literal, Protocol
+
+from pydantic import BaseModel, ConfigDict, Field
+
+
+class Verdict(StrEnum):
+    """What happens to an item."""
+
+    ACCEPT = "accept"
+    REVIEW = "review"
+
+
+class Reason(StrEnum):
+    """Why a person should look, in the order of precedence: the first that holds is the reason."""
+
+    UNREADABLE = "unreadable"  # too dark, too bright, blurred or small
+    UNKNOWN = "unknown"  # out of distribution
+    WATCHED = "watched"  # a class the line always wants a person to see
+    AMBIGUOUS = "ambiguous"  # not sure enough between known classes
+    SAMPLED = "sampled"  # the random control share
+
+
+class Policy(BaseModel):
+    """When a line sets items aside. A bundle brings defaults; a line overrides what it wants different."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    detector: Literal["energy", "max_softmax", "wastex"] = Field(
+        default="energy",
+        description="How unknown items are told: energy, maximum softmax, or WasteX's rule of both.",
+    )
+    ood_threshold: float | None = Field(
+        default=None,
+        description="Score above which an item is unknown; null takes the one fitted with the bundle.",
+    )
+    min_confidence: float = Field(
+        default=0.5, ge=0, le=1, description="Calibrated confidence below which an item is ambiguous."
+    )
+    watched: tuple[str, ...] = Field(default=(), description="Classes a person always sees.")
+    sample_share: float = Field(default=0.01, ge=0, le=1, description="Share of accepted items also shown.")
+    min_brightness: float = Field(
+        default=8.0, ge=0, le=255, description="Mean brightness under which it is too dark."
+    )
+    max_brightness: float = Field(
+        default=250.0, ge=0, le=255, description="Mean brightness above: too bright."
+    )
+    min_sharpness: float = Field(
+        default=2.0, ge=0, description="Variance of the Laplacian under which it is blurred."
+    )
+    min_side: int = Field(default=32, ge=1, description="Shorter side, px, under which it is too small.")
+
+
+class Sighting(Protocol):
+    """What routing needs to know of a prediction."""
+
+    @property
+    def class_name(self) -> str: ...  # noqa: D102  # the names are those of `Prediction`
+    @property
+    def confidence(self) -> float: ...  # noqa: D102
+    @property
+    def ood(self) -> bool: ...  # noqa: D102
+    @property
+    def brightness(self) -> float: ...  # noqa: D102
+    @property
+    def sharpness(self) -> float: ...  # noqa: D102
+    @property
+    def width(self) -> int: ...  # noqa: D102
+    @property
+    def height(self) -> int: ...  # noqa: D102
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Route:
+    """A verdict and, when it is review, its reason."""
+
+    verdict: Verdict
+    reason: Reason | None = None
+
+
+ACCEPTED = Route(verdict=Verdict.ACCEPT)
+
+
+def route(sighting: Sighting, policy: Policy, *, prediction_id: str) -> Route:
+    """The verdict on a prediction. The same id always draws the same lot for the control share."""
+    reason = _reason(sighting, policy)
+    if reason is None and policy.sample_share > 0 and lot(prediction_id) < policy.sample_share:
+        reason = Reason.SAMPLED
+    return ACCEPTED if reason is None else Route(verdict=Verdict.REVIEW, reason=reason)
+
+
+def lot(prediction_id: str) -> float:
+    """A number in [0, 1), uniform over ids and fixed for each."""
+    return int.from_bytes(hashlib.blake2b(prediction_id.encode(), digest_size=8).digest()) / 2**64
+
+
+def unknown_classes(policy: Policy, known: AbstractSet[str]) -> tuple[str, ...]:
+    """The watched classes that a line does not have, in order."""
+    return tuple(name for name in policy.watched if name not in known)
+
+
+def _reason(sighting: Sighting, policy: Policy) -> Reason | None:
+    if _unreadable(sighting, policy):
+        return Reason.UNREADABLE
+    if sighting.ood:
+        return Reason.UNKNOWN
+    if sighting.class_name in policy.watched:
+        return Reason.WATCHED
+    if sighting.confidence < policy.min_confidence:
+        return Reason.AMBIGUOUS
+    return None
+
+
+def _unreadable(sighting: Sighting, policy: Policy) -> bool:
+    return (
+        not policy.min_brightness <= sighting.brightness <= policy.max_brightness
+        or sighting.sharpness < policy.min_sharpness
+        or min(sighting.width, sighting.height) < policy.min_side
+    )

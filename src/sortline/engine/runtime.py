@@ -1,0 +1,193 @@
+"""Runs a bundle's network: the `Runtime` protocol, and the choice of the fastest one that is right on this machine.
+
+`choose` runs the bundle's golden pictures through every runtime that can be loaded, drops those whose answers differ
+from the reference by more than rounding, measures the rest, and remembers the winner for this bundle on this machine.
+"""
+
+import json
+import os
+import platform
+import threading
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import asdict, dataclass
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import Any, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from sortline.engine.bundle import Bundle
+from sortline.engine.calibration import softmax
+from sortline.errors import SortlineError
+
+# Largest difference of a probability between a runtime and the reference on a golden picture. Rounding in float32
+# gives 1e-5; bfloat16, which rounds to 8 bits, stays under 0.02; a wrong channel order or scale is far above.
+TOLERANCE = 0.03
+# How long each candidate is measured, seconds: enough for some fifty pictures.
+TRIAL_SECONDS = 0.25
+BATCH_SIZES = (1, 2, 4, 8)
+
+
+class RuntimeUnavailable(SortlineError):
+    """No runtime can serve a bundle here, with each one's reason."""
+
+    def __init__(self, reasons: dict[str, str]) -> None:
+        self.reasons = reasons
+        told = "; ".join(f"{name}: {reason}" for name, reason in reasons.items())
+        super().__init__(f"No runtime can serve this bundle ({told}). Install onnxruntime or openvino.")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Outputs:
+    """What the network says of N pictures: logits (N, C), embedding (N, D), features (N, D, h, w) or None; float32."""
+
+    logits: NDArray[np.float32]
+    embedding: NDArray[np.float32]
+    features: NDArray[np.float32] | None = None
+
+
+class Runtime(Protocol):
+    """A network loaded for inference. Any number of threads may call it at once; each call uses one core."""
+
+    name: str
+
+    def infer(self, images: NDArray[np.uint8], *, features: bool = False) -> Outputs:
+        """Outputs for images (N, S, S, 3), any N ≥ 1; C-contiguous. The arrays belong to the caller."""
+        ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Choice:
+    """What `choose` found: the runtime's name, the batch size that was fastest, and pictures a second by candidate."""
+
+    runtime: str
+    batch: int
+    images_per_second: dict[str, float]
+
+
+def choose(
+    bundle: Bundle, *, threads: int, preferred: str = "auto", memory: Path | None = None
+) -> tuple[Runtime, Choice]:
+    """The fastest runtime that answers as the reference does, and how it was chosen.
+
+    Args:
+        bundle: The bundle to serve.
+        threads: How many threads will call it at once.
+        preferred: `auto`, or one of `candidates()` to take that one without measuring.
+        memory: A folder where the choice is remembered for this bundle on this machine.
+
+    Raises:
+        RuntimeUnavailable: none can be loaded, or none answers rightly.
+    """
+    note = memory / "runtimes" / f"{_fingerprint(bundle, threads, preferred)}.json" if memory else None
+    if note and (remembered := _recall(note)) and remembered.runtime in candidates():
+        try:
+            runtime = candidates()[remembered.runtime](bundle, threads, memory)
+            _check(runtime, bundle)
+        except Exception:  # noqa: BLE001  # a driver that broke since may raise anything: then choose anew
+            note.unlink(missing_ok=True)
+        else:
+            return runtime, remembered
+    runtime, choice = _measure_all(bundle, threads, preferred, memory)
+    if note:
+        note.parent.mkdir(parents=True, exist_ok=True)
+        note.write_text(json.dumps(asdict(choice)))
+    return runtime, choice
+
+
+Loader = Callable[[Bundle, int, Path | None], Runtime]
+
+
+def candidates() -> dict[str, Loader]:
+    """Every runtime by name; the reference, which runs everywhere, last."""
+    from sortline.engine import onnx_runtime, openvino_runtime  # each loads its library when used
+
+    return {**openvino_runtime.LOADERS, **onnx_runtime.LOADERS}
+
+
+def measure(
+    runtime: Runtime, images: NDArray[np.uint8], *, threads: int, seconds: float = TRIAL_SECONDS
+) -> float:
+    """Pictures a second that `threads` threads get through together, images (N, S, S, 3) a call."""
+    runtime.infer(images)
+    done = [0] * threads
+    end = time.perf_counter() + seconds
+
+    def work(index: int) -> None:
+        while time.perf_counter() < end:
+            runtime.infer(images)
+            done[index] += len(images)
+
+    workers = [threading.Thread(target=work, args=(index,)) for index in range(threads)]
+    start = time.perf_counter()
+    for worker in workers:
+        worker.start()
+    for worker in workers:
+        worker.join()
+    return sum(done) / (time.perf_counter() - start)
+
+
+def batches(count: int, largest: int) -> Iterator[int]:
+    """`count` pictures cut into the batch sizes a runtime has compiled, largest first: 7 → 4, 2, 1."""
+    for size in reversed(BATCH_SIZES):
+        while size <= largest and count >= size:
+            yield size
+            count -= size
+
+
+def _measure_all(bundle: Bundle, threads: int, preferred: str, memory: Path | None) -> tuple[Runtime, Choice]:
+    golden, reasons = bundle.golden(), dict[str, str]()
+    loaded, speeds = dict[str, Runtime](), dict[str, float]()
+    for name, load in candidates().items():
+        if preferred not in ("auto", name):
+            continue
+        try:
+            loaded[name] = load(bundle, threads, memory)
+            _check(loaded[name], bundle)
+        except Exception as error:  # noqa: BLE001  # a native library may raise anything; the others still serve
+            loaded.pop(name, None)
+            reasons[name] = str(error).partition("\n")[0]
+            continue
+        speeds[name] = measure(loaded[name], golden.pixels[:1], threads=threads)
+    if not speeds:
+        raise RuntimeUnavailable(reasons or {preferred: f"not one of {', '.join(candidates())}"})
+    best = max(speeds, key=lambda name: speeds[name])
+    batch = _best_batch(loaded[best], golden.pixels, threads, speeds[best])
+    rounded = {name: round(speed, 1) for name, speed in speeds.items()}
+    return loaded[best], Choice(runtime=best, batch=batch, images_per_second=rounded)
+
+
+def _best_batch(runtime: Runtime, pixels: NDArray[np.uint8], threads: int, single: float) -> int:
+    """The batch size with the highest throughput; 1 unless another gains 5 %, since a batch costs latency."""
+    eight = np.ascontiguousarray(np.resize(pixels, (8, *pixels.shape[1:])))
+    speed = measure(runtime, eight, threads=threads)
+    return 8 if speed > 1.05 * single else 1
+
+
+def _check(runtime: Runtime, bundle: Bundle) -> None:
+    golden = bundle.golden()
+    difference = np.abs(softmax(runtime.infer(golden.pixels).logits) - softmax(golden.logits)).max()
+    if not difference <= TOLERANCE:
+        raise RuntimeUnavailable(
+            {runtime.name: f"a golden picture's probabilities are off by {difference:.3f}"}
+        )
+
+
+def _fingerprint(bundle: Bundle, threads: int, preferred: str) -> str:
+    parts = [bundle.hash[:16], platform.machine(), str(os.cpu_count()), str(threads), preferred]
+    for package in ("openvino", "onnxruntime", "onnxruntime-gpu"):
+        try:
+            parts.append(f"{package[:8]}{version(package)}")
+        except PackageNotFoundError:
+            continue
+    return "-".join(parts)
+
+
+def _recall(note: Path) -> Choice | None:
+    try:
+        found: dict[str, Any] = json.loads(note.read_text())
+        return Choice(**found)
+    except (OSError, ValueError, TypeError):
+        return None

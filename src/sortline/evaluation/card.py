@@ -1,0 +1,179 @@
+"""The model card: what a network is for, how it was made and how well it does, as Markdown.
+
+After Mitchell et al. 2019, "Model cards for model reporting".
+"""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+
+import numpy as np
+from numpy.typing import NDArray
+
+from sortline.evaluation.metrics import ClassFigures, Proportion
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Provenance:
+    """Where a network comes from: sentences and counts a reader needs to repeat or to judge it."""
+
+    name: str
+    summary: str
+    intended_use: str
+    not_for: str
+    data: str
+    data_licence: str
+    weights: str
+    weights_licence: str
+    split: str
+    photos: Mapping[str, int]  # part → photos
+    command: str
+    training_minutes: float
+    hardware: str
+    epochs: str  # how many ran and which was kept
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TestFigures:
+    """How the bundle answers on the test part, and on the originals in full size that belong to it."""
+
+    __test__ = False  # pytest would take the name for a test
+
+    accuracy: Proportion
+    macro_f1: float
+    classes: tuple[ClassFigures, ...]
+    confusion: NDArray[np.int64]  # (C, C), rows are the truth
+    ece_before: float
+    ece_after: float
+    temperature: float
+    accepted_error: float  # error among the most confident 80 %
+    originals: Proportion | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OodFigures:
+    """The threshold above which a picture counts as unknown, and what it does to known test photos."""
+
+    method: str
+    threshold: float
+    chosen: str
+    test_flagged: float  # share of the known test photos above the threshold
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TransferFigures:
+    """Accuracy on another dataset whose classes were mapped onto the bundle's."""
+
+    name: str
+    mapping: str
+    accuracy: Proportion
+    auroc: float  # of confidence, right answers against wrong ones
+    flagged: float  # share above the OOD threshold
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Card:
+    """Everything a model card says."""
+
+    provenance: Provenance
+    test: TestFigures
+    ood: OodFigures
+    parity: str
+    transfer: tuple[TransferFigures, ...] = field(default=())
+
+
+def render(card: Card) -> str:
+    """The card as Markdown, ending in a newline."""
+    p = card.provenance
+    sections = [
+        f"# {p.name}\n\n{p.summary}",
+        f"## Use\n\n{p.intended_use}\n\nNot for: {p.not_for}",
+        _making(p),
+        _accuracy(card.test),
+        _trust(card.test, card.ood, card.parity),
+        *(_transfer(t) for t in card.transfer),
+    ]
+    return "\n\n".join(sections) + "\n"
+
+
+def interval(share: Proportion) -> str:
+    """A share as text: "89.50 % (95 % interval 87.1 % to 91.5 %, 751 photos)"."""
+    low, high = _percent(share.low), _percent(share.high)
+    return (
+        f"{share.value:.2%}".replace("%", " %") + f" (95 % interval {low} to {high}, {share.total:,} photos)"
+    )
+
+
+def _making(p: Provenance) -> str:
+    photos = ", ".join(f"{count:,} {part}" for part, count in p.photos.items())
+    return "\n".join(
+        [
+            "## How it was made",
+            "",
+            f"- Data: {p.data} Licence: {p.data_licence}.",
+            f"- Weights: {p.weights} Licence of the starting weights: {p.weights_licence}.",
+            f"- Split: {p.split} Photos: {photos}.",
+            f"- Command: `{p.command}`",
+            f"- Training: {p.epochs}; {p.training_minutes:.0f} minutes on {p.hardware}.",
+        ]
+    )
+
+
+def _accuracy(test: TestFigures) -> str:
+    lines = ["## How well it does", "", f"- Test accuracy: {interval(test.accuracy)}"]
+    if test.originals:
+        lines.append(f"- On the originals in full size among them: {interval(test.originals)}")
+    lines += [f"- Macro F1 on test: {test.macro_f1:.3f}", ""]
+    rows = [
+        (c.name, f"{c.precision:.3f}", f"{c.recall:.3f}", f"{c.f1:.3f}", str(c.support)) for c in test.classes
+    ]
+    lines += _table(("class", "precision", "recall", "F1", "photos"), rows)
+    lines += ["", "Confusion on test: a row is the true class, a column the answer.", ""]
+    names = [c.name for c in test.classes]
+    lines += _table(
+        ("", *names),
+        [(n, *(str(v) for v in row)) for n, row in zip(names, test.confusion.tolist(), strict=True)],
+    )
+    return "\n".join(lines)
+
+
+def _trust(test: TestFigures, ood: OodFigures, parity: str) -> str:
+    return "\n".join(
+        [
+            "## How far to trust it",
+            "",
+            f"- Confidence: temperature {test.temperature:.3f}, fitted on validation; expected calibration "
+            f"error on test (15 bins) {test.ece_before:.3f} before and {test.ece_after:.3f} after.",
+            f"- The most confident 80 % of the test answers err in {_percent(test.accepted_error)}.",
+            f"- Unknown items: {ood.method} above {ood.threshold:.3f}. {ood.chosen} Of the known test photos "
+            f"{_percent(ood.test_flagged)} lie above it.",
+            f"- Export: {parity}",
+        ]
+    )
+
+
+def _transfer(t: TransferFigures) -> str:
+    return "\n".join(
+        [
+            f"## On other photos: {t.name}",
+            "",
+            f"Classes mapped: {t.mapping}.",
+            "",
+            f"- Accuracy: {interval(t.accuracy)}",
+            f"- AUROC of confidence, right answers against wrong: {t.auroc:.3f}",
+            f"- Above the threshold for unknown items: {_percent(t.flagged)}",
+        ]
+    )
+
+
+def _table(head: Iterable[str], rows: Iterable[tuple[str, ...]]) -> list[str]:
+    head = tuple(head)
+    lines = [_row(head), _row(("---",) + ("---:",) * (len(head) - 1))]
+    return lines + [_row(row) for row in rows]
+
+
+def _row(cells: Iterable[str]) -> str:
+    return f"| {' | '.join(cells)} |"
+
+
+def _percent(share: float) -> str:
+    return f"{share:.1%}".replace("%", " %")

@@ -1,0 +1,147 @@
+"""Classify: from the bytes of a picture to an answer that is already recorded.
+
+    event loop            inference thread                         recorder thread
+    classify() ──job──▶   decode, infer, route,      ──sight──▶    pictures to disk, one commit a group
+         ▲                canonical bytes if review                        │
+         └──────────────────────── answer ─────────────────────────────────┘
+
+An answer leaves only after its group is committed; if that fails, the caller gets the error and nothing is counted.
+"""
+
+import asyncio
+import time
+from dataclasses import dataclass
+from datetime import UTC, datetime
+
+from sortline.db.ids import new_id
+from sortline.engine.canonical import canonical
+from sortline.engine.image import DEFAULT_LIMITS, Limits
+from sortline.engine.routing import Route, Verdict, route
+from sortline.flows.record import Sight
+from sortline.monitoring.recorded import RecordedPrediction
+from sortline.serving.inference import Inference, Inferred, Job
+from sortline.serving.live import LiveLine
+from sortline.serving.recorder import Entry, Recorder
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Origin:
+    """Where a picture came from: `source` names a way or a device, `client` is its network address."""
+
+    source: str
+    client: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Answer:
+    """What a caller is told; `latency_ms` is from submission until the recorder has it, as it is recorded."""
+
+    id: str
+    at: datetime
+    line: LiveLine
+    inferred: Inferred
+    route: Route
+    latency_ms: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ClassifyPath:
+    """The threads a picture passes through."""
+
+    inference: Inference
+    recorder: Recorder[Sight]
+    limits: Limits = DEFAULT_LIMITS
+
+    async def classify(
+        self, line: LiveLine, data: bytes | memoryview, origin: Origin, *, explain: bool = False
+    ) -> Answer:
+        """The recorded answer for one picture.
+
+        Raises:
+            NoModel: the line has no live bundle.
+            ImageError: the picture cannot be read; nothing is counted.
+            DatabaseUnavailable, StorageUnavailable: it could not be recorded, so there is no answer.
+        """
+        _ = line.model
+        passage = _Passage(self.recorder, line, data, origin)
+        job = Job(
+            line=line,
+            data=data,
+            done=passage.inferred,
+            failed=passage.failed,
+            explain=explain,
+            limits=self.limits,
+        )
+        self.inference.submit(job)
+        return await passage.answered
+
+
+class _Passage:
+    """One picture on its way; its methods are called by the thread that has it."""
+
+    def __init__(
+        self, recorder: Recorder[Sight], line: LiveLine, data: bytes | memoryview, origin: Origin
+    ) -> None:
+        self._recorder, self._line, self._data, self._origin = recorder, line, data, origin
+        self._loop = asyncio.get_running_loop()
+        self._begun = time.perf_counter()
+        self.answered: asyncio.Future[Answer] = self._loop.create_future()
+
+    def inferred(self, inferred: Inferred) -> None:
+        """Route it and hand it to the recorder (on an inference thread)."""
+        try:
+            answer, sight = self._decide(inferred)
+        except Exception as error:  # noqa: BLE001  # a fault here must reach the caller, not end the thread
+            return self.failed(error)
+
+        def settled(error: Exception | None) -> None:
+            self._tell(error, answer)
+
+        return self._recorder.submit(Entry(sight, settled))
+
+    def failed(self, error: Exception) -> None:
+        """There will be no answer but this error."""
+        self._tell(error, None)
+
+    def _decide(self, inferred: Inferred) -> tuple[Answer, Sight]:
+        prediction, at, prediction_id = inferred.prediction, datetime.now(UTC), new_id()
+        chosen = route(prediction, self._line.policy, prediction_id=prediction_id)
+        recorded = RecordedPrediction(
+            id=prediction_id,
+            line_id=self._line.id,
+            at=at,
+            class_name=prediction.class_name,
+            confidence=prediction.confidence,
+            verdict=chosen.verdict,
+            reason=chosen.reason,
+            ood_score=prediction.ood_score,
+            energy=prediction.energy,
+            bundle_hash=self._line.model.bundle.hash,
+            latency_ms=self._elapsed_ms(),
+            source=self._origin.source,
+        )
+        picture = canonical(self._data) if chosen.verdict is Verdict.REVIEW else None
+        sight = Sight(recorded=recorded, prediction=prediction, picture=picture, client=self._origin.client)
+        answer = Answer(
+            id=prediction_id,
+            at=at,
+            line=self._line,
+            inferred=inferred,
+            route=chosen,
+            latency_ms=recorded.latency_ms,
+        )
+        return answer, sight
+
+    def _elapsed_ms(self) -> float:
+        return round((time.perf_counter() - self._begun) * 1000, 2)
+
+    def _tell(self, error: Exception | None, answer: Answer | None) -> None:
+        self._loop.call_soon_threadsafe(self._settle, error, answer)
+
+    def _settle(self, error: Exception | None, answer: Answer | None) -> None:
+        if self.answered.done():  # the caller has gone
+            return
+        if error is not None:
+            self.answered.set_exception(error)
+        elif answer is not None:
+            self.answered.set_result(answer)

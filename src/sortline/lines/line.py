@@ -1,0 +1,105 @@
+"""A line, one sorting task, and its classes."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+
+from sortline.errors import SortlineError
+
+# Stands in URLs, folder names and metric labels.
+_NAME = re.compile(r"[a-z0-9][a-z0-9-]{0,62}")
+MAX_CLASS_NAME = 200
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Line:
+    """One sorting task. `policy` is JSON, read by whoever routes; empty means the bundle's defaults."""
+
+    id: int
+    name: str
+    title: str
+    policy: Mapping[str, object]
+    is_default: bool
+    created_at: datetime
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Class:
+    """A label a line knows; `position` counts from 0 in the order the line learned them."""
+
+    name: str
+    position: int
+    retired_at: datetime | None
+    created_at: datetime
+
+
+class UnknownLine(SortlineError):
+    """No line has this name."""
+
+    def __init__(self, name: str, known: Iterable[str]) -> None:
+        self.name = name
+        self.known = tuple(known)
+        lines = ", ".join(self.known) if self.known else "none yet"
+        super().__init__(
+            f"there is no line {name!r}; known: {lines}; create one with: sortline lines create NAME"
+        )
+
+
+class NoDefaultLine(SortlineError):
+    """There is no line at all yet, so none is the default."""
+
+    def __init__(self) -> None:
+        super().__init__("there is no line yet; create one with: sortline lines create NAME")
+
+
+class LineExists(SortlineError):
+    """The name is taken."""
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+        super().__init__(f"there is already a line {name!r}; choose another name")
+
+
+class InvalidLineName(SortlineError):
+    """A line's name must fit into URLs and folder names."""
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+        super().__init__(
+            f"{name!r} cannot name a line; use 1 to 63 of a-z, 0-9 and '-', starting with a letter or digit"
+        )
+
+
+class InvalidClassName(SortlineError):
+    """A class needs a printable name of bounded length."""
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+        super().__init__(
+            f"{name!r} cannot name a class; use 1 to {MAX_CLASS_NAME} printable characters, no spaces around"
+        )
+
+
+def valid_line_name(name: str) -> str:
+    """The name itself.
+
+    Raises:
+        InvalidLineName: it is no slug.
+    """
+    if not _NAME.fullmatch(name):
+        raise InvalidLineName(name)
+    return name
+
+
+def valid_class_name(name: str) -> str:
+    """The name itself.
+
+    Raises:
+        InvalidClassName: empty, too long, padded with spaces or not printable.
+    """
+    if not name or len(name) > MAX_CLASS_NAME or name != name.strip() or not name.isprintable():
+        raise InvalidClassName(name)
+    return name

@@ -1,0 +1,51 @@
+"""A picture waiting for a person."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Literal
+
+# open: waits, perhaps under a lease. done: a person has said what it is.
+State = Literal["open", "done"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Sighting:
+    """A picture a prediction set aside: what its review item is opened with. `bytes` is its stored size."""
+
+    line_id: int
+    image_sha256: str
+    prediction_id: str
+    reason: str
+    class_name: str
+    confidence: float
+    ood_score: float
+    source: str
+    at: datetime
+    width: int
+    height: int
+    bytes: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ReviewItem:
+    """A picture in the queue: its first sighting, how often it was `seen`, and who holds it until when."""
+
+    id: str
+    line_id: int
+    image_sha256: str
+    prediction_id: str
+    state: State
+    reason: str
+    class_name: str
+    confidence: float
+    ood_score: float
+    source: str
+    at: datetime
+    width: int
+    height: int
+    bytes: int
+    seen: int
+    lease_until: datetime | None
+    lease_by: str | None

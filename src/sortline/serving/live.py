@@ -1,0 +1,92 @@
+"""What serves now: for each line its classifier and policy, swapped whole between two requests."""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from functools import cached_property
+
+from sortline.engine.classifier import Classifier
+from sortline.engine.ood import Detector
+from sortline.engine.routing import Policy
+from sortline.errors import SortlineError
+
+
+class NoModel(SortlineError):
+    """A line that has no live bundle yet."""
+
+    def __init__(self, line: str) -> None:
+        self.line = line
+        super().__init__(
+            f"Line {line!r} has no model yet. Give it one when it is created: "
+            f"sortline lines create NAME --bundle waste"
+        )
+
+
+class NotServed(SortlineError):
+    """No line of this name is served here."""
+
+    def __init__(self, line: str, known: Iterable[str]) -> None:
+        self.line, self.known = line, tuple(known)
+        super().__init__(f"There is no line {line!r}. Lines here: {', '.join(self.known) or 'none'}.")
+
+
+@dataclass(frozen=True)
+class LiveLine:
+    """A line as it serves: `classifier` is None until a bundle is promoted, and `problem` says why one failed to load.
+
+    `classes` are those the line knows and has not retired; a bundle's own order stands in the classifier.
+    """
+
+    id: int
+    name: str
+    title: str
+    is_default: bool
+    classes: tuple[str, ...]
+    policy: Policy
+    classifier: Classifier | None = None
+    batch: int = 1
+    problem: str | None = None
+
+    @cached_property
+    def detector(self) -> Detector:
+        """What judges which items are unknown."""
+        return self.model.detector(self.policy)
+
+    @property
+    def model(self) -> Classifier:
+        """The classifier.
+
+        Raises:
+            NoModel: no bundle was promoted yet.
+        """
+        if self.classifier is None:
+            raise NoModel(self.name)
+        return self.classifier
+
+
+@dataclass(slots=True)
+class LiveLines:
+    """The lines served, by name. Readers take the table as it stands; `replace` puts a new one in its place."""
+
+    _lines: Mapping[str, LiveLine] = field(default_factory=dict)
+
+    def __getitem__(self, name: str | None) -> LiveLine:
+        """The line of that name; None asks for the default.
+
+        Raises:
+            NotServed: there is none.
+        """
+        lines = self._lines
+        if name is None:
+            name = next((line.name for line in lines.values() if line.is_default), "default")
+        try:
+            return lines[name]
+        except KeyError:
+            raise NotServed(name, lines) from None
+
+    def all(self) -> list[LiveLine]:
+        """Every line, by name."""
+        return sorted(self._lines.values(), key=lambda line: line.name)
+
+    def replace(self, lines: Iterable[LiveLine]) -> None:
+        """From now on these lines serve; requests under way finish with the one they began with."""
+        self._lines = {line.name: line for line in lines}

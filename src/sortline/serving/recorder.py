@@ -1,0 +1,92 @@
+"""Group commit: what happens while one group is written makes up the next, so the disk is flushed once for many."""
+
+import logging
+import queue
+import threading
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Generic, TypeVar
+
+from sortline.errors import SortlineError
+
+log = logging.getLogger(__name__)
+
+Record = TypeVar("Record")
+
+# Rows a transaction may hold, so that no other writer of the database waits long.
+MAX_GROUP = 200
+
+
+@dataclass(frozen=True, slots=True)
+class Entry(Generic[Record]):
+    """Something to keep, and whom to tell: `settled(None)` once it is kept for good, or with the error."""
+
+    record: Record
+    settled: Callable[[Exception | None], None]
+
+
+class Recorder(Generic[Record]):
+    """One thread that keeps records in groups: it is an edge of its own, whose `commit` opens the transaction."""
+
+    def __init__(
+        self, commit: Callable[[Sequence[Record]], None], *, observe: Callable[[float, int], None]
+    ) -> None:
+        """`commit(records)` returns once all of them are durable, or raises and has kept none.
+
+        `observe(seconds, count)` is told of each group.
+        """
+        self._commit, self._observe = commit, observe
+        self._entries: queue.SimpleQueue[Entry[Record] | None] = queue.SimpleQueue()
+        self._thread = threading.Thread(target=self._work, name="recorder", daemon=True)
+
+    def start(self) -> None:
+        """The thread takes entries."""
+        self._thread.start()
+
+    def submit(self, entry: Entry[Record]) -> None:
+        """The entry is part of the next group."""
+        self._entries.put(entry)
+
+    def close(self) -> None:
+        """What was submitted is settled, and the thread is gone."""
+        self._entries.put(None)
+        self._thread.join()
+
+    def _work(self) -> None:
+        going = True
+        while going:
+            group, going = self._take()
+            if group:
+                self._keep(group)
+
+    def _take(self) -> tuple[list[Entry[Record]], bool]:
+        """What waits, at least one entry, and whether more may come."""
+        group: list[Entry[Record]] = []
+        entry = self._entries.get()
+        while entry is not None:
+            group.append(entry)
+            if len(group) == MAX_GROUP:
+                return group, True
+            try:
+                entry = self._entries.get_nowait()
+            except queue.Empty:
+                return group, True
+        return group, False
+
+    def _keep(self, group: list[Entry[Record]]) -> None:
+        begun = time.perf_counter()
+        error = self._try([entry.record for entry in group])
+        self._observe(time.perf_counter() - begun, len(group))
+        # The database or the disk said no to all of them. Anything else may be one record's fault: each on its own.
+        alone = error is not None and len(group) > 1 and not isinstance(error, SortlineError)
+        for entry in group:
+            entry.settled(self._try([entry.record]) if alone else error)
+
+    def _try(self, records: list[Record]) -> Exception | None:
+        try:
+            self._commit(records)
+        except Exception as error:  # noqa: BLE001  # the thread must live on, and each waiting request learn of it
+            log.error("a group of %d was not recorded: %s", len(records), error)
+            return error
+        return None

@@ -1,0 +1,181 @@
+"""From settings to running services: the one place where the parts of the house are put together."""
+
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+
+from sqlalchemy import Engine
+
+from sortline.catalogue import tables as _catalogue
+from sortline.db.base import metadata
+from sortline.db.engine import connect
+from sortline.db.migrate import migrate
+from sortline.db.session import reading, writing
+from sortline.engine.bundle import read_bundle
+from sortline.engine.classifier import Classifier
+from sortline.engine.packaged import packaged_bundles
+from sortline.engine.runtime import choose
+from sortline.flows.classify import ClassifyPath
+from sortline.flows.follow import Follower, Loaded
+from sortline.flows.lines import bundle_folder, create_line
+from sortline.flows.record import Sight, keep_pictures, record
+from sortline.lines import store as lines
+from sortline.lines import tables as _lines
+from sortline.lines.line import LineExists
+from sortline.monitoring import tables as _monitoring
+from sortline.monitoring.metrics import Metrics
+from sortline.monitoring.retention import RollUp
+from sortline.registry import tables as _registry
+from sortline.registry.ledger import BundleRecord
+from sortline.review import tables as _review
+from sortline.serving.admission import Admission
+from sortline.serving.inference import Inference
+from sortline.serving.live import LiveLines
+from sortline.serving.recorder import Recorder
+from sortline.settings import Settings
+from sortline.storage.blobs import LocalBlobs
+
+# Importing the tables of every domain fills the metadata that migrations are held against.
+TABLES = (_catalogue, _lines, _monitoring, _registry, _review)
+STARTER = "waste"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Installation:
+    """What a command needs: the settings, the migrated database and the pictures."""
+
+    settings: Settings
+    engine: Engine
+    blobs: LocalBlobs
+
+    @property
+    def bundles_dir(self) -> Path:
+        """Where bundles are kept, each in a folder named by its hash."""
+        return self.settings.data_dir / "bundles"
+
+    @property
+    def cache_dir(self) -> Path:
+        """What can be made again: compiled networks, and which runtime was fastest."""
+        return self.settings.data_dir / "cache"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Services:
+    """A running server's parts."""
+
+    installation: Installation
+    live: LiveLines
+    admission: Admission
+    path: ClassifyPath
+    follower: Follower
+    metrics: Metrics
+
+    @property
+    def settings(self) -> Settings:
+        """The installation's settings."""
+        return self.installation.settings
+
+    @property
+    def engine(self) -> Engine:
+        """The installation's database."""
+        return self.installation.engine
+
+
+@contextmanager
+def installation(settings: Settings) -> Iterator[Installation]:
+    """The installation, made ready if it is new: database migrated, starter bundle and first line in place.
+
+    Raises:
+        DatabaseUnreachable, StorageUnavailable: with what to do.
+    """
+    engine = connect(settings.database)
+    try:
+        migrate(engine, metadata)
+        blobs = LocalBlobs(settings.data_dir / "blobs")
+        try:
+            ready = Installation(settings=settings, engine=engine, blobs=blobs)
+            _first_start(ready)
+            yield ready
+        finally:
+            blobs.close()
+    finally:
+        engine.dispose()
+
+
+@contextmanager
+def services(ready: Installation) -> Iterator[Services]:
+    """The running services: every line's bundle is loaded and every inference thread has classified a picture."""
+    settings, threads = ready.settings, ready.settings.inference_threads
+    live, metrics, inference = LiveLines(), Metrics(), Inference(threads)
+
+    def commit(sights: Sequence[Sight]) -> None:
+        keep_pictures(ready.blobs, sights)
+        with writing(ready.engine) as session:
+            record(session, sights)
+
+    recorder = Recorder(commit, observe=metrics.recorded)
+    admission = Admission(max_requests=settings.max_requests, max_bytes=settings.max_request_bytes)
+    follower = Follower(ready.engine, live, lambda bundle: load_bundle(ready, bundle, inference))
+    with ExitStack() as closing:
+        # Closed in reverse: what was accepted is inferred first, then recorded.
+        _start(closing, recorder)
+        _start(closing, inference)
+        metrics.watch(queue_depth=inference.waiting)
+        follower.refresh()
+        _start(closing, follower)
+        _start(closing, RollUp(ready.engine))
+        yield Services(
+            installation=ready,
+            live=live,
+            admission=admission,
+            path=ClassifyPath(inference=inference, recorder=recorder),
+            follower=follower,
+            metrics=metrics,
+        )
+        admission.closed = True
+
+
+def _start(closing: ExitStack, part: Recorder[Sight] | Inference | Follower | RollUp) -> None:
+    part.start()
+    closing.callback(part.close)
+
+
+def load_bundle(ready: Installation, bundle: BundleRecord, inference: Inference) -> Loaded:
+    """A registered bundle, verified and warm: every inference thread has classified its golden pictures.
+
+    Raises:
+        BundleError: it is missing or cannot be trusted.
+        RuntimeUnavailable: nothing can run it here.
+    """
+    found = read_bundle(bundle_folder(bundle, ready.bundles_dir))
+    runtime, choice = choose(
+        found, threads=inference.threads, preferred=ready.settings.runtime, memory=ready.cache_dir
+    )
+    golden = found.golden().pixels
+    for size in {1, choice.batch}:
+        pixels = golden[[index % len(golden) for index in range(size)]]
+        inference.on_every_thread(partial(runtime.infer, pixels))
+    return Loaded(classifier=Classifier(found, runtime), batch=choice.batch)
+
+
+def _first_start(ready: Installation) -> None:
+    with reading(ready.engine) as session:
+        if lines.list_lines(session):
+            return
+    if STARTER not in packaged_bundles():
+        return
+    try:
+        with writing(ready.engine) as session:
+            create_line(
+                session,
+                ready.bundles_dir,
+                STARTER,
+                title="Waste",
+                bundle=STARTER,
+                who="sortline",
+                reason="the bundle that comes with the package",
+            )
+    except LineExists:  # another process was first
+        return
