@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from uuid import uuid4
 
@@ -20,12 +21,48 @@ from sortline.monitoring import tables as _monitoring  # noqa: F401
 from sortline.registry import tables as _registry  # noqa: F401
 from sortline.review import tables as _review  # noqa: F401
 
+from tests.running import RunningServer, run_server
 
-@pytest.fixture(params=["sqlite", "postgresql"])
+DATABASES = ["sqlite", "postgresql"]
+
+
+@pytest.fixture(params=DATABASES)
 def database_url(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str]:
     """The URL of an empty database of this test's own, once on SQLite and once on PostgreSQL."""
-    if request.param == "sqlite":
-        yield f"sqlite:///{tmp_path / 'sortline.db'}"
+    with _database(request.param, tmp_path) as url:
+        yield url
+
+
+@pytest.fixture(scope="session", params=DATABASES)
+def server(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[RunningServer]:
+    """A real server with the starter bundle, once on SQLite and once on PostgreSQL; tests share it."""
+    folder = tmp_path_factory.mktemp("server")
+    with _database(request.param, folder) as url, run_server(folder, database_url=url) as running:
+        yield running
+
+
+@pytest.fixture(scope="session")
+def server_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """The address of a real server on SQLite."""
+    with run_server(tmp_path_factory.mktemp("page")) as running:
+        yield running.url
+
+
+@pytest.fixture
+def engine(database_url: str) -> Iterator[Engine]:
+    """The engine of a migrated, otherwise empty database."""
+    engine = connect(database_url)
+    migrate(engine, metadata)
+    yield engine
+    engine.dispose()
+
+
+@contextmanager
+def _database(kind: str, folder: Path) -> Iterator[str]:
+    if kind == "sqlite":
+        yield f"sqlite:///{folder / 'sortline.db'}"
         return
     server = _postgresql()
     # A schema is made in milliseconds, a database in tenths of a second.
@@ -37,15 +74,6 @@ def database_url(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str
     with server.begin() as connection:
         connection.exec_driver_sql(f"DROP SCHEMA {schema} CASCADE")
     server.dispose()
-
-
-@pytest.fixture
-def engine(database_url: str) -> Iterator[Engine]:
-    """The engine of a migrated, otherwise empty database."""
-    engine = connect(database_url)
-    migrate(engine, metadata)
-    yield engine
-    engine.dispose()
 
 
 def _postgresql() -> Engine:

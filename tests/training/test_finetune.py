@@ -78,7 +78,9 @@ def test_a_stopped_run_goes_on(weights: Path, tmp_path: Path) -> None:
     resumed = finetune(train, validation, 2, weights, tmp_path / "twice", TINY)
 
     assert stopped == 1
-    assert [e.train_loss for e in resumed.epochs] == pytest.approx([e.train_loss for e in at_once.epochs], rel=1e-3)
+    assert [e.train_loss for e in resumed.epochs] == pytest.approx(
+        [e.train_loss for e in at_once.epochs], rel=1e-3
+    )
 
 
 def test_a_run_out_of_time_ends(weights: Path, tmp_path: Path) -> None:

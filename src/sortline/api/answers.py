@@ -78,10 +78,7 @@ def for_older_clients(answer: Answer, requests_per_minute: int) -> dict[str, Any
     """The native answer and every field that clients of the replaced systems read."""
     prediction = answer.inferred.prediction
     percent = {name: round(p * 100, 2) for name, p in prediction.ranked.items()}
-    ranked = [
-        {"class": name, "confidence": value, "confidence_percent": f"{value:.2f}%"}
-        for name, value in percent.items()
-    ]
+    ranked = [{"class": n, "confidence": value, "confidence_percent": value} for n, value in percent.items()]
     document = native(answer)
     probabilities = document["probabilities"]
     return document | {

@@ -146,14 +146,14 @@ def _assign(
     ):
         size = len(groups[group])
         # A group is taken where it fits, so a large one never overfills a small part.
-        fits: Part = "train"
+        part: Part = "train"
         if filled["test"] + size <= quota["test"]:
-            fits = "test"
+            part = "test"
         elif filled["validation"] + size <= quota["validation"]:
-            fits = "validation"
-        if fits != "train":
-            filled[fits] += size
-        parts[group] = fits
+            part = "validation"
+        if part != "train":
+            filled[part] += size
+        parts[group] = part
     return parts
 
 

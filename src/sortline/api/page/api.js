@@ -32,8 +32,8 @@ export async function fetchHealth() {
  * The answer for one picture. While the server is full (503) it waits as told by Retry-After,
  * calling `onWait(seconds)`, and gives up after a few times.
  */
-export async function classify(line, file, { explain = false, signal, onWait = () => {} } = {}) {
-  const path = `/api/v1/lines/${encodeURIComponent(line)}/classify${explain ? "?explain=true" : ""}`;
+export async function classify(line, file, { signal, onWait = () => {} } = {}) {
+  const path = `/api/v1/lines/${encodeURIComponent(line)}/classify?explain=true&source=page`;
   for (let retries = 0; ; retries += 1) {
     const body = new FormData();
     body.append("image", file);

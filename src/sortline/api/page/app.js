@@ -43,7 +43,6 @@ function createItem(file, line) {
       tally();
       upload(run);
     },
-    explain: () => classify(line.name, file, { explain: true, signal: cancel.signal }),
   });
   cancels.set(card.element, cancel);
 

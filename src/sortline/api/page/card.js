@@ -14,10 +14,10 @@ const REASONS = {
 };
 
 /**
- * A card for the file. `onRemove()`, `onRetry()` are called for its buttons; `explain()` gives the answer with its map.
+ * A card for the file. `onRemove()` and `onRetry()` are called for its buttons.
  * It goes through `waiting`, `working`, then `accept`, `review` or `error` (element.dataset.state).
  */
-export function createCard(file, { curl, onRemove, onRetry, explain }) {
+export function createCard(file, { curl, onRemove, onRetry }) {
   const element = document.querySelector("#card").content.cloneNode(true).firstElementChild;
   const find = (selector) => element.querySelector(selector);
   const setState = (state, text) => {
@@ -35,7 +35,7 @@ export function createCard(file, { curl, onRemove, onRetry, explain }) {
   find(".remove").addEventListener("click", onRemove);
   find(".retry").addEventListener("click", onRetry);
   find(".copy").addEventListener("click", (event) => copy(curl, event.currentTarget));
-  find(".look").addEventListener("click", () => toggleHeat(find, explain));
+  find(".look").addEventListener("click", () => toggleHeat(find));
   setState("waiting", "Waiting its turn");
 
   return {
@@ -50,6 +50,7 @@ export function createCard(file, { curl, onRemove, onRetry, explain }) {
     pausing: (seconds) => setState("working", `The server is busy; trying again in ${Math.ceil(seconds)} s`),
     done(answer) {
       showAnswer(find, answer);
+      find(".heat").explanation = answer.explanation;
       setState(answer.verdict, "");
     },
     failed(problem) {
@@ -100,26 +101,14 @@ function bar([name, probability]) {
   return row;
 }
 
-async function toggleHeat(find, explain) {
-  const [button, heat, note] = [find(".look"), find(".heat"), find(".look-note")];
+async function toggleHeat(find) {
+  const [button, heat] = [find(".look"), find(".heat")];
   const show = heat.hidden;
-  note.textContent = "";
-  if (show && !heat.dataset.drawn) {
-    button.disabled = true;
-    note.textContent = "Looking…";
-    try {
-      const { explanation } = await explain();
-      if (!explanation) throw new Error("This model cannot show where it looked.");
-      await drawHeat(heat, explanation.map, find(".photo"));
-      heat.dataset.drawn = "yes";
-      note.textContent = "";
-    } catch (problem) {
-      note.textContent = problem.message;
-      return;
-    } finally {
-      button.disabled = false;
-    }
+  if (show && !heat.explanation) {
+    find(".look-note").textContent = "This model cannot show where it looked.";
+    return;
   }
+  if (show) await drawHeat(heat, heat.explanation, find(".photo"));
   heat.hidden = !show;
   button.ariaPressed = String(show);
   button.textContent = show ? "Hide where it looked" : "Show where it looked";

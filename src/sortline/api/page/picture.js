@@ -17,8 +17,8 @@ export async function drawPreview(canvas, file) {
   }
 }
 
-/** Colours a greyscale map (a PNG data URL that covers the whole photo) and stretches it over the photo. */
-export async function drawHeat(canvas, map, photo) {
+/** Colours a greyscale map (a PNG data URL) and stretches it over the region of the photo that it covers. */
+export async function drawHeat(canvas, { map, region }, photo) {
   const image = new Image();
   image.src = map;
   await image.decode();
@@ -32,7 +32,9 @@ export async function drawHeat(canvas, map, photo) {
   context.putImageData(pixels, 0, 0);
   canvas.width = photo.width;
   canvas.height = photo.height;
-  canvas.getContext("2d").drawImage(small, 0, 0, canvas.width, canvas.height);
+  const [left, top, right, bottom] = region;
+  const [width, height] = [(right - left) * canvas.width, (bottom - top) * canvas.height];
+  canvas.getContext("2d").drawImage(small, left * canvas.width, top * canvas.height, width, height);
 }
 
 // Dark blue to yellow, even in lightness, so that it reads without colour vision as well (after matplotlib's plasma).

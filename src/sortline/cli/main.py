@@ -1,0 +1,64 @@
+"""The command `sortline`. Each command loads the engine or the server when it runs, so that help and version are instant."""
+
+import sys
+from typing import Annotated
+
+import typer
+
+from sortline import __version__
+from sortline.cli import bundles, classify, doctor, lines, up
+from sortline.errors import SortlineError
+
+# Commands of their own; groups follow below.
+COMMANDS = {
+    "up": up.up,
+    "serve": up.serve,
+    "classify": classify.classify,
+    "doctor": doctor.doctor,
+}
+GROUPS = {"lines": lines.app, "bundles": bundles.app}
+
+
+def main() -> None:
+    """Runs the command. Whatever a user can act on is one line on stderr, and exit code 1."""
+    try:
+        build()()
+    except SortlineError as error:
+        typer.echo(f"sortline: {' '.join(str(error).split())}", err=True)
+        sys.exit(1)
+    except KeyboardInterrupt:
+        sys.exit(130)  # 128 + SIGINT, as shells say it
+
+
+def build() -> typer.Typer:
+    """The whole command line."""
+    app = typer.Typer(
+        name="sortline",
+        help="A sorting line for images: classify, set aside what is unknown, label it, learn from it.",
+        no_args_is_help=True,
+        pretty_exceptions_enable=False,
+    )
+    app.callback()(_root)
+    for name, command in COMMANDS.items():
+        app.command(name)(command)
+    for name, group in GROUPS.items():
+        app.add_typer(group, name=name)
+    return app
+
+
+def _root(
+    version: Annotated[
+        bool, typer.Option("--version", help="Print the version.", is_eager=True, callback=lambda on: _version(on))
+    ] = False,
+) -> None:
+    """Options before any command."""
+
+
+def _version(asked: bool) -> None:
+    if asked:
+        typer.echo(f"sortline {__version__}")
+        raise typer.Exit
+
+
+if __name__ == "__main__":
+    main()

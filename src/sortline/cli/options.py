@@ -1,0 +1,45 @@
+"""Options that several commands share, and the settings they make together with the environment."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from pydantic import ValidationError
+
+from sortline.errors import SortlineError
+from sortline.settings import Settings
+
+DataDir = Annotated[
+    Path | None,
+    typer.Option("--data-dir", help="Where database and pictures lie.", show_default="sortline-data"),
+]
+Host = Annotated[str | None, typer.Option("--host", help="Address to listen on.", show_default="127.0.0.1")]
+Port = Annotated[
+    int | None, typer.Option("--port", help="Port to listen on; 0 takes a free one.", show_default="8000")
+]
+Insecure = Annotated[
+    bool | None,
+    typer.Option("--insecure", help="Serve other machines too, without accounts: whoever reaches it may use it."),
+]
+
+
+class InvalidSetting(SortlineError):
+    """A setting from the environment or the command line is out of range."""
+
+    def __init__(self, name: str, problem: str) -> None:
+        self.name, self.problem = name, problem
+        super().__init__(f"The setting {name} is not valid: {problem}. See docs/configuration.md.")
+
+
+def settings(**given: object) -> Settings:
+    """The environment's settings, and on top what the command line gives (None where it gives nothing).
+
+    Raises:
+        InvalidSetting: one is out of range.
+    """
+    chosen = {name: value for name, value in given.items() if value is not None}
+    try:
+        return Settings(**chosen)  # type: ignore[arg-type]  # validated right here
+    except ValidationError as error:
+        first = error.errors()[0]
+        raise InvalidSetting(".".join(str(part) for part in first["loc"]), first["msg"]) from None
