@@ -19,8 +19,8 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from photos import photos
 
+from photos import photos
 from sortline.engine.bundle import Bundle, read_bundle
 from sortline.engine.image import read
 from sortline.engine.packaged import packaged_bundles
@@ -123,7 +123,7 @@ def measure_parts(bundle: Bundle, runtime: Runtime, choice: Choice, jpegs: Seque
 
 
 def _per_second(work: Callable[[int], int], threads: int, seconds: float) -> float:
-    """Pictures a second; `work(turn)` does some and says how many. Its first second warms caches and is not counted."""
+    """Pictures a second; `work(turn)` does some and says how many. Each thread's first two turns are not counted."""
     done = [0] * threads
     barrier = threading.Barrier(threads + 1)
 

@@ -1,7 +1,7 @@
 """Sends pictures to a server from many clients at once and tells how it fared.
 
-The clients are wrk's where it is installed: it takes a few percent of one core. Otherwise this file is its own generator,
-in a process of its own, which costs more and so takes more from the server on the same machine.
+The clients are wrk's where it is installed: it takes a few percent of one core. Otherwise this file is its own
+generator, in a process of its own, which costs more and so takes more from the server on the same machine.
 """
 
 import argparse
@@ -19,7 +19,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from urllib.parse import urlsplit
 
-from photos import DIGITS, ENTRIES, Template, template
+from photos import Template, template
 
 HERE = Path(__file__).parent
 BOUNDARY = b"sortline-benchmark-boundary"

@@ -1,8 +1,8 @@
 """The pictures that are sent: 524 px JPEGs, each of which can be made unlike any other without encoding it again.
 
-A server drops comments before it hashes a picture, so a comment alone would make all copies one picture. Here the last
-ten entries of the first quantisation table vary too: they scale the finest ripples a JPEG knows, most of which are zero,
-so the picture looks the same and decodes as fast, but its bytes, and some of its pixels, are its own.
+A server drops comments before it hashes a picture, so a comment alone would make all copies one picture. Here the
+last ten entries of the first quantisation table vary too: they scale the finest ripples a JPEG knows, most of which
+are zero, so the picture looks the same and decodes as fast, but its bytes are its own.
 """
 
 import io

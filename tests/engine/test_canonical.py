@@ -6,10 +6,10 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from PIL import Image, ImageCms
-from tests.pictures import FORMATS, drawn, encode, exif_with, photo, png_chunk, stored_turned
 
 from sortline.engine import image
 from sortline.engine.canonical import canonical
+from tests.pictures import FORMATS, drawn, encode, exif_with, photo, png_chunk, stored_turned
 
 MEDIA_TYPES = {"jpeg": "image/jpeg", "webp": "image/webp"}
 

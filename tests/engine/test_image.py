@@ -11,6 +11,9 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from PIL import Image
+
+from sortline.engine import image
+from sortline.engine.image import Limits, Preprocessing
 from tests.pictures import (
     FORMATS,
     PREPROCESSING,
@@ -24,9 +27,6 @@ from tests.pictures import (
     png_of,
     stored_turned,
 )
-
-from sortline.engine import image
-from sortline.engine.image import Limits, Preprocessing
 
 
 def difference(a: np.ndarray, b: np.ndarray) -> float:

@@ -1,8 +1,8 @@
 import numpy as np
 from PIL import Image, ImageFilter
-from tests.pictures import drawn
 
 from sortline.engine.quality import measure
+from tests.pictures import drawn
 
 
 def test_brightness_is_the_mean_of_green() -> None:

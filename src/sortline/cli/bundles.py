@@ -16,7 +16,9 @@ from sortline.settings import Settings
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-app = typer.Typer(help="Bundles: everything needed to classify, in one hashed folder each.", invoke_without_command=True)
+app = typer.Typer(
+    help="Bundles: everything needed to classify, in one hashed folder each.", invoke_without_command=True
+)
 
 
 class NoSuchBundle(SortlineError):
@@ -46,7 +48,7 @@ def bundles(context: typer.Context, data_dir: DataDir = None) -> None:
         return
     table = Table("bundle", "hash", "classes", "accuracy on test", "live on", box=None, header_style="bold")
     for known in find(settings(data_dir=data_dir)):
-        live = ", ".join(known.live) or "–"
+        live = ", ".join(known.live) or "-"
         table.add_row(known.name, known.hash[:12], str(len(known.classes)), known.accuracy, live)
     Console().print(table)
 

@@ -58,9 +58,7 @@ def list_(data_dir: DataDir = None) -> None:
 
 
 @app.command("default")
-def default(
-    name: Annotated[str, typer.Argument(help="The line's name.")], data_dir: DataDir = None
-) -> None:
+def default(name: Annotated[str, typer.Argument(help="The line's name.")], data_dir: DataDir = None) -> None:
     """Make a line the one behind routes that name none."""
     from sortline.db.session import writing
     from sortline.lines.store import make_default

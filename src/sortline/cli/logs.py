@@ -8,7 +8,12 @@ from datetime import UTC, datetime
 
 _NO_ID: Callable[[], str | None] = lambda: None  # noqa: E731  # a default that reads as what it gives
 # What every record has; all else came in by `extra`.
-_STANDARD = frozenset(logging.makeLogRecord({}).__dict__) | {"message", "asctime", "color_message", "taskName"}
+_STANDARD = frozenset(logging.makeLogRecord({}).__dict__) | {
+    "message",
+    "asctime",
+    "color_message",
+    "taskName",
+}
 
 
 def configure(level: str, *, request_id: Callable[[], str | None] = _NO_ID) -> None:
@@ -52,7 +57,9 @@ class Plain(logging.Formatter):
         """The record as a line, and a traceback below where there is one."""
         clock = datetime.fromtimestamp(record.created).strftime("%H:%M:%S")
         request = getattr(record, "request_id", None)
-        line = f"{clock} {record.levelname.lower():7} {record.getMessage()}" + (f" [{request}]" if request else "")
+        line = f"{clock} {record.levelname.lower():7} {record.getMessage()}" + (
+            f" [{request}]" if request else ""
+        )
         return f"{line}\n{self.formatException(record.exc_info)}" if record.exc_info else line
 
 

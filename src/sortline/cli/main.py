@@ -1,6 +1,7 @@
-"""The command `sortline`. Each command loads the engine or the server when it runs, so that help and version are instant."""
+"""The command `sortline`. Commands load the engine or the server when they run: help and version are instant."""
 
 import sys
+from collections.abc import Callable
 from typing import Annotated
 
 import typer
@@ -10,7 +11,7 @@ from sortline.cli import bundles, classify, doctor, lines, up
 from sortline.errors import SortlineError
 
 # Commands of their own; groups follow below.
-COMMANDS = {
+COMMANDS: dict[str, Callable[..., None]] = {
     "up": up.up,
     "serve": up.serve,
     "classify": classify.classify,
@@ -46,18 +47,19 @@ def build() -> typer.Typer:
     return app
 
 
-def _root(
-    version: Annotated[
-        bool, typer.Option("--version", help="Print the version.", is_eager=True, callback=lambda on: _version(on))
-    ] = False,
-) -> None:
-    """Options before any command."""
-
-
-def _version(asked: bool) -> None:
+def _print_version(asked: bool) -> None:
     if asked:
         typer.echo(f"sortline {__version__}")
         raise typer.Exit
+
+
+def _root(
+    version: Annotated[
+        bool,
+        typer.Option("--version", help="Print the version.", is_eager=True, callback=_print_version),
+    ] = False,
+) -> None:
+    """Options before any command."""
 
 
 if __name__ == "__main__":

@@ -19,7 +19,9 @@ Port = Annotated[
 ]
 Insecure = Annotated[
     bool | None,
-    typer.Option("--insecure", help="Serve other machines too, without accounts: whoever reaches it may use it."),
+    typer.Option(
+        "--insecure", help="Serve other machines too, without accounts: whoever reaches it may use it."
+    ),
 ]
 
 

@@ -80,7 +80,7 @@ def run(settings: Settings) -> None:
 
 
 def bind(host: str, port: int) -> socket.socket:
-    """A socket on that address that does not listen yet: until the models are warm, callers are refused.
+    """A socket that listens on that address. Who calls before the models are warm waits in its queue.
 
     Raises:
         CannotListen: the port is taken or not allowed, or the address is not this machine's.
@@ -96,8 +96,7 @@ def bind(host: str, port: int) -> socket.socket:
         if platform.system() != "Windows":  # there it would let two processes share the port
             listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         listener.bind(address)
-        # Two sockets may be bound until one listens; a server that runs already is found out here.
-        listener.listen(BACKLOG)
+        listener.listen(BACKLOG)  # Two sockets may be bound to a port, but one listens.
     except OSError as error:
         listener.close()
         raise CannotListen(host, port, _advice(error, port)) from None

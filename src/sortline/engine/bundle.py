@@ -74,6 +74,10 @@ class Manifest(Document):
     classes: tuple[str, ...] = Field(min_length=2)
     preprocessing: Preprocessing
     temperature: float = Field(gt=0)
+    precisions: tuple[Literal["f32", "bf16"], ...] = Field(
+        default=("f32",),
+        description="Arithmetic in which the accuracy on held-out photos was measured to be within half a point.",
+    )
     ood_thresholds: dict[str, float]
     policy: Policy
     metrics: dict[str, Any]

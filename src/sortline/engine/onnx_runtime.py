@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sortline.engine.bundle import Bundle
-from sortline.engine.runtime import Loader, Outputs
+from sortline.engine.runtime import Candidate, Outputs
 
 
 class OnnxRuntime:
@@ -45,4 +45,7 @@ def _load_cuda(bundle: Bundle, threads: int, memory: Path | None) -> OnnxRuntime
     return OnnxRuntime(bundle.model_path, provider="CUDAExecutionProvider")
 
 
-LOADERS: dict[str, Loader] = {"onnxruntime-cuda": _load_cuda, "onnxruntime": _load_cpu}
+CANDIDATES = {
+    "onnxruntime-cuda": Candidate(_load_cuda, "f32"),
+    "onnxruntime": Candidate(_load_cpu, "f32"),
+}

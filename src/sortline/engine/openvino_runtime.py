@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sortline.engine.bundle import Bundle
-from sortline.engine.runtime import BATCH_SIZES, Loader, Outputs, batches
+from sortline.engine.runtime import BATCH_SIZES, Candidate, Outputs, batches
 
 
 class OpenVinoRuntime:
@@ -90,11 +90,15 @@ def _precisions(core: Any) -> set[str]:
     return {"f32"} | ({"bf16"} if "BF16" in capabilities else set())
 
 
-def _loader(precision: str) -> Loader:
-    def load(bundle: Bundle, threads: int, memory: Path | None) -> OpenVinoRuntime:
-        return OpenVinoRuntime(bundle.model_path, threads=threads, precision=precision, cache=memory)
-
-    return load
+def _load_bf16(bundle: Bundle, threads: int, cache: Path | None) -> OpenVinoRuntime:
+    return OpenVinoRuntime(bundle.model_path, threads=threads, precision="bf16", cache=cache)
 
 
-LOADERS: dict[str, Loader] = {"openvino-bf16": _loader("bf16"), "openvino-f32": _loader("f32")}
+def _load_f32(bundle: Bundle, threads: int, cache: Path | None) -> OpenVinoRuntime:
+    return OpenVinoRuntime(bundle.model_path, threads=threads, precision="f32", cache=cache)
+
+
+CANDIDATES = {
+    "openvino-bf16": Candidate(_load_bf16, "bf16"),
+    "openvino-f32": Candidate(_load_f32, "f32"),
+}

@@ -125,5 +125,5 @@ def ledger(session: Session, line_id: int, *, limit: int = 100) -> list[Promotio
     return [Promotion(**row._mapping) for row in session.execute(query)]
 
 
-def _bundle(row: Mapping[str, Any]) -> BundleRecord:
+def _bundle(row: Mapping[Any, Any]) -> BundleRecord:
     return BundleRecord(**{**row, "classes": tuple(row["classes"])})
