@@ -9,6 +9,7 @@ from starlette.concurrency import run_in_threadpool
 
 from sortline import __version__
 from sortline.api import classify, errors, health, lines, older_clients, pages
+from sortline.api.description import describe
 from sortline.api.edge import Edge
 from sortline.settings import Settings
 from sortline.wiring import installation, services
@@ -52,5 +53,6 @@ def create_app(settings: Settings) -> FastAPI:
     app.include_router(pages.router)
     pages.mount(app)
     errors.install(app)
+    describe(app)
     app.add_middleware(Edge, settings=settings)
     return app

@@ -29,7 +29,11 @@ async def ready(services: ServicesDep) -> Response:
     return encoded({"status": "ready"})
 
 
-@router.get("/health", summary="Health, for older clients")
+@router.get(
+    "/health",
+    summary="Health, for older clients",
+    responses={503: {"description": "No model serves.", "content": {"application/json": {}}}},
+)
 async def health(services: ServicesDep, line: LineDep) -> Response:
     """Whether a model serves, and how it fares; 503 where none does."""
     metrics, model = services.metrics, line.classifier
@@ -49,7 +53,11 @@ async def health(services: ServicesDep, line: LineDep) -> Response:
     return encoded(document, 200 if model else 503)
 
 
-@metrics_router.get("/metrics", summary="Metrics")
+@metrics_router.get(
+    "/metrics",
+    summary="Metrics",
+    responses={200: {"content": {"text/plain": {"schema": {"type": "string"}}}}},
+)
 async def metrics(request: Request, services: ServicesDep) -> Response:
     """Prometheus' text format, or three figures as JSON where `Accept` asks for JSON."""
     if "application/json" in request.headers.get("accept", ""):
