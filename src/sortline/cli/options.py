@@ -1,5 +1,6 @@
 """Options that several commands share, and the settings they make together with the environment."""
 
+from collections.abc import Container
 from pathlib import Path
 from typing import Annotated
 
@@ -30,7 +31,7 @@ class InvalidSetting(SortlineError):
 
     def __init__(self, name: str, problem: str) -> None:
         self.name, self.problem = name, problem
-        super().__init__(f"The setting {name} is not valid: {problem}. See docs/configuration.md.")
+        super().__init__(f"{name} is not valid: {problem}. See docs/configuration.md.")
 
 
 def settings(**given: object) -> Settings:
@@ -44,4 +45,11 @@ def settings(**given: object) -> Settings:
         return Settings(**chosen)  # type: ignore[arg-type]  # validated right here
     except ValidationError as error:
         first = error.errors()[0]
-        raise InvalidSetting(".".join(str(part) for part in first["loc"]), first["msg"]) from None
+        raise InvalidSetting(_as_given(str(first["loc"][0]), chosen), first["msg"]) from None
+
+
+def _as_given(name: str, chosen: Container[str]) -> str:
+    """The name a user knows the setting by: an option's or a variable's."""
+    if name in chosen:
+        return f"--{name.replace('_', '-')}"
+    return name if name.isupper() else f"SORTLINE_{name.upper()}"

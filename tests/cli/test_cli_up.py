@@ -1,0 +1,60 @@
+"""`sortline up`: it says where it is, serves there, and leaves cleanly."""
+
+import os
+import re
+import signal
+import socket
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import httpx
+import pytest
+
+from sortline.cli.server import CannotListen, bind
+from tests.cli.conftest import Sortline, environment
+from tests.pictures import photo
+
+
+@pytest.fixture
+def up(tmp_path: Path) -> Iterator[subprocess.Popen[str]]:
+    """A running `sortline up` on a free port."""
+    command = [sys.executable, "-m", "sortline.cli.main", "up", "--port", "0"]
+    env = environment(tmp_path)
+    process = subprocess.Popen(command, env=env, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    with process:
+        yield process
+        if process.poll() is None:
+            process.kill()
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="Windows has no SIGINT to send")
+def test_up_prints_its_link_serves_and_ends_on_ctrl_c(up: subprocess.Popen[str]) -> None:
+    """The printed link answers, the printed curl line's route classifies, and Ctrl-C ends it with exit code 0."""
+    assert up.stdout is not None
+    told = "".join(up.stdout.readline() for _ in range(4))
+    (link,) = set(re.findall(r"http://127\.0\.0\.1:\d+", told))
+    assert f"curl -F image=@photo.jpg {link}/predict" in told
+    answer = httpx.post(f"{link}/predict", files={"image": photo(400, 300)})
+    assert answer.json()["success"]
+    assert httpx.get(f"{link}/health/ready").status_code == 200
+    os.kill(up.pid, signal.SIGINT)
+    _, errors = up.communicate(timeout=20)
+    assert (up.returncode, errors) == (0, "")
+
+
+def test_a_taken_port_is_told_in_one_line(sortline: Sortline) -> None:
+    """Where something listens already, it is said at once, with another port to try."""
+    with socket.create_server(("127.0.0.1", 0)) as other:
+        port = other.getsockname()[1]
+        result = sortline("up", "--port", str(port))
+    assert result.returncode == 1
+    assert f"127.0.0.1:{port}: the port is taken" in result.stderr
+    assert result.stderr.count("\n") == 1
+
+
+def test_an_address_of_another_machine_is_refused() -> None:
+    """192.0.2.0/24 belongs to documentation, so to no machine."""
+    with pytest.raises(CannotListen, match="no address of this machine"):
+        bind("192.0.2.1", 8000)
