@@ -2,9 +2,9 @@
 
     python benchmarks/crash.py [--quick] [--kills N] [--clients N] [--database-url URL]
 
-Every answer a client received whole must be recorded exactly once. Where the answer said `review`, its picture must be
-on the disk, whole, and its item in the queue. What was recorded and not acknowledged can only be what was in flight when
-the server died. The last line is JSON: `acknowledged`, `lost`, `duplicated`, `orphans` and what they were counted from.
+Every answer a client received whole must be recorded exactly once. Where the answer said `review`, its picture must
+be on the disk, whole, and its item in the queue. What was recorded and not acknowledged can only be what was in flight
+when the server died. The last line is JSON: `acknowledged`, `lost`, `duplicated`, `orphans` and what they were counted from.
 """
 
 import argparse
@@ -21,10 +21,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from photos import first_number, photos, template
-from running_server import running_server
 from sqlalchemy import select
 
+from photos import first_number, photos, template
+from running_server import running_server
 from sortline.db.engine import connect
 from sortline.db.session import reading
 from sortline.errors import SortlineError

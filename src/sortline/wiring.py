@@ -122,7 +122,7 @@ def services(ready: Installation) -> Iterator[Services]:
         # Closed in reverse: what was accepted is inferred first, then recorded.
         _start(closing, recorder)
         _start(closing, inference)
-        metrics.watch(queue_depth=inference.waiting)
+        metrics.watch(queue_depth=inference.waiting, in_flight=lambda: admission.requests)
         follower.refresh()
         _start(closing, follower)
         _start(closing, RollUp(ready.engine))

@@ -3,7 +3,6 @@
 from pathlib import Path
 
 import crash
-
 from tests.pictures import photo
 
 

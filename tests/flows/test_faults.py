@@ -10,12 +10,12 @@ from collections.abc import Callable, Iterator
 from contextlib import suppress
 from pathlib import Path
 
-import crash
 import psutil
 import pytest
-from running_server import RunningServer, running_server
 from sqlalchemy import make_url
 
+import crash
+from running_server import RunningServer, running_server
 from tests.pictures import photo
 
 Fault = Callable[[], None]

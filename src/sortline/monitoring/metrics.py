@@ -63,9 +63,10 @@ class Metrics:
         self._gauge("resident_memory_bytes", "Memory of the process.", self._memory_bytes)
         self._gauge("cpu_percent", "CPU since the last reading; 100 is one core.", self._process.cpu_percent)
 
-    def watch(self, *, queue_depth: Callable[[], int]) -> None:
-        """From now on the queue's depth is told, too."""
+    def watch(self, *, queue_depth: Callable[[], int], in_flight: Callable[[], int]) -> None:
+        """From now on it is told, too, what waits and what is under way."""
         self._gauge("queue_depth", "Pictures no inference thread has taken yet.", queue_depth)
+        self._gauge("requests_in_flight", "Classify requests taken and not yet answered.", in_flight)
 
     def predicted(self, line: str, class_name: str, verdict: str, reason: str | None) -> None:
         """One answer was given."""
