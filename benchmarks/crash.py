@@ -4,7 +4,7 @@
 
 Every answer a client received whole must be recorded exactly once. Where the answer said `review`, its picture must
 be on the disk, whole, and its item in the queue. What was recorded and not acknowledged can only be what was in flight
-when the server died. The last line is JSON: `acknowledged`, `lost`, `duplicated`, `orphans` and what they were counted from.
+when the server died. The last line is JSON: `acknowledged`, `lost`, `duplicated`, `orphans` and more counts.
 """
 
 import argparse

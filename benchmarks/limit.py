@@ -22,9 +22,10 @@ from numpy.typing import NDArray
 
 from photos import photos
 from sortline.engine.bundle import Bundle, read_bundle
+from sortline.engine.choice import Choice, choose, measure
 from sortline.engine.image import read
 from sortline.engine.packaged import packaged_bundles
-from sortline.engine.runtime import BATCH_SIZES, Choice, Runtime, choose, measure
+from sortline.engine.runtime import BATCH_SIZES, Runtime
 from sortline.settings import available_cores
 
 # How long each part is measured, seconds.

@@ -14,9 +14,9 @@ from sortline.db.engine import connect
 from sortline.db.migrate import migrate
 from sortline.db.session import reading, writing
 from sortline.engine.bundle import read_bundle
+from sortline.engine.choice import choose
 from sortline.engine.classifier import Classifier
 from sortline.engine.packaged import packaged_bundles
-from sortline.engine.runtime import choose
 from sortline.flows.classify import ClassifyPath
 from sortline.flows.follow import Follower, Loaded
 from sortline.flows.lines import bundle_folder, create_line

@@ -7,9 +7,10 @@ import pytest
 
 import sortline
 from sortline.engine.bundle import BundleError, read_bundle
+from sortline.engine.choice import RuntimeUnavailable, candidates, choose
 from sortline.engine.classifier import Classifier
 from sortline.engine.packaged import packaged_bundles
-from sortline.engine.runtime import RuntimeUnavailable, batches, candidates, choose
+from sortline.engine.runtime import batches
 from tests.pictures import drawn, encode, photo
 
 

@@ -19,8 +19,8 @@ from sortline.db.engine import connect
 from sortline.db.migrate import HEAD, revision
 from sortline.db.session import reading
 from sortline.engine.bundle import Bundle, BundleError, read_bundle
+from sortline.engine.choice import RuntimeUnavailable, candidates, choose
 from sortline.engine.packaged import packaged_bundles
-from sortline.engine.runtime import RuntimeUnavailable, candidates, choose
 from sortline.errors import SortlineError
 from sortline.settings import Settings, available_cores
 

@@ -58,9 +58,9 @@ def classify(
 def _load(bundle: str) -> "tuple[Classifier, int, int]":
     """The classifier, how many threads it is for and its best batch size."""
     from sortline.engine.bundle import BundleError, read_bundle
+    from sortline.engine.choice import choose
     from sortline.engine.classifier import Classifier
     from sortline.engine.packaged import packaged_bundles
-    from sortline.engine.runtime import choose
 
     chosen, packaged = settings(), packaged_bundles()
     folder = packaged.get(bundle, Path(bundle))

@@ -11,9 +11,10 @@ from numpy.typing import NDArray
 from sortline.engine import ood, quality
 from sortline.engine.bundle import Bundle, Head, read_bundle
 from sortline.engine.calibration import softmax
+from sortline.engine.choice import choose
 from sortline.engine.image import Limits, Picture, Preprocessing, read, resize
 from sortline.engine.routing import Policy
-from sortline.engine.runtime import Outputs, Runtime, choose
+from sortline.engine.runtime import Outputs, Runtime
 from sortline.engine.saliency import class_activation_map
 from sortline.errors import SortlineError
 

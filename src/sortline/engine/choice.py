@@ -1,0 +1,169 @@
+"""Which runtime serves a bundle: the fastest one that is right on this machine.
+
+`choose` runs the bundle's golden pictures through every runtime that can be loaded, drops those whose answers differ
+from the reference by more than rounding, measures the rest, and remembers the winner for this bundle on this machine.
+"""
+
+import json
+import os
+import platform
+import threading
+import time
+from dataclasses import asdict, dataclass
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from sortline.engine import onnx_runtime, openvino_runtime  # each loads its library when it is used
+from sortline.engine.bundle import Bundle
+from sortline.engine.calibration import softmax
+from sortline.engine.runtime import Candidate, Runtime
+from sortline.errors import SortlineError
+
+# Largest difference of a probability between a runtime and the reference on a golden picture. Rounding in float32
+# gives 1e-5. bfloat16 keeps 8 bits: it may serve only a bundle that was measured with it, and on pictures unlike any
+# photo it was seen to move a probability by 0.12. A wrong channel order or scale is far above both.
+TOLERANCE = {"f32": 1e-3, "bf16": 0.25}
+# How long each candidate is measured at a time, seconds, and how often, in turn: the best of the rounds counts, since
+# whatever else the machine does can only slow a round down.
+TRIAL_SECONDS = 0.1
+ROUNDS = 3
+
+
+class RuntimeUnavailable(SortlineError):
+    """No runtime can serve a bundle here, with each one's reason."""
+
+    def __init__(self, reasons: dict[str, str]) -> None:
+        self.reasons = reasons
+        told = "; ".join(f"{name}: {reason}" for name, reason in reasons.items())
+        super().__init__(f"No runtime can serve this bundle ({told}). Install onnxruntime or openvino.")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Choice:
+    """What `choose` found: the runtime's name, the batch size that was fastest, and pictures a second by candidate."""
+
+    runtime: str
+    batch: int
+    images_per_second: dict[str, float]
+
+
+def choose(
+    bundle: Bundle, *, threads: int, preferred: str = "auto", memory: Path | None = None
+) -> tuple[Runtime, Choice]:
+    """The fastest runtime that answers as the reference does, and how it was chosen.
+
+    Args:
+        bundle: The bundle to serve.
+        threads: How many threads will call it at once.
+        preferred: `auto`, or one of `candidates()` to take that one without measuring.
+        memory: A folder where the choice is remembered for this bundle on this machine.
+
+    Raises:
+        RuntimeUnavailable: none can be loaded, or none answers rightly.
+    """
+    note = memory / "runtimes" / f"{_fingerprint(bundle, threads, preferred)}.json" if memory else None
+    if note and (remembered := _recall(note)) and remembered.runtime in candidates():
+        try:
+            candidate = candidates()[remembered.runtime]
+            runtime = candidate.load(bundle, threads, memory)
+            _check(runtime, bundle, candidate.precision)
+        except Exception:  # noqa: BLE001  # a driver that broke since may raise anything: then choose anew
+            note.unlink(missing_ok=True)
+        else:
+            return runtime, remembered
+    runtime, choice = _measure_all(bundle, threads, preferred, memory)
+    if note:
+        note.parent.mkdir(parents=True, exist_ok=True)
+        note.write_text(json.dumps(asdict(choice)))
+    return runtime, choice
+
+
+def candidates() -> dict[str, Candidate]:
+    """Every runtime by name; the reference, which runs everywhere, last."""
+    return {**openvino_runtime.CANDIDATES, **onnx_runtime.CANDIDATES}
+
+
+def measure(
+    runtime: Runtime, images: NDArray[np.uint8], *, threads: int, seconds: float = TRIAL_SECONDS
+) -> float:
+    """Pictures a second that `threads` threads get through together, images (N, S, S, 3) a call."""
+    runtime.infer(images)
+    done = [0] * threads
+    end = time.perf_counter() + seconds
+
+    def work(index: int) -> None:
+        while time.perf_counter() < end:
+            runtime.infer(images)
+            done[index] += len(images)
+
+    workers = [threading.Thread(target=work, args=(index,)) for index in range(threads)]
+    start = time.perf_counter()
+    for worker in workers:
+        worker.start()
+    for worker in workers:
+        worker.join()
+    return sum(done) / (time.perf_counter() - start)
+
+
+def _measure_all(bundle: Bundle, threads: int, preferred: str, memory: Path | None) -> tuple[Runtime, Choice]:
+    golden, reasons = bundle.golden(), dict[str, str]()
+    loaded, speeds = dict[str, Runtime](), dict[str, float]()
+    for name, candidate in candidates().items():
+        if preferred not in ("auto", name):
+            continue
+        if candidate.precision not in bundle.manifest.precisions:
+            reasons[name] = f"the bundle's accuracy was not measured in {candidate.precision}"
+            continue
+        try:
+            loaded[name] = candidate.load(bundle, threads, memory)
+            _check(loaded[name], bundle, candidate.precision)
+        except Exception as error:  # noqa: BLE001  # a native library may raise anything; the others still serve
+            loaded.pop(name, None)
+            reasons[name] = str(error).partition("\n")[0]
+    for _ in range(ROUNDS):
+        for name, runtime in loaded.items():
+            speed = measure(runtime, golden.pixels[:1], threads=threads)
+            speeds[name] = max(speeds.get(name, 0.0), speed)
+    if not speeds:
+        raise RuntimeUnavailable(reasons or {preferred: f"not one of {', '.join(candidates())}"})
+    best = max(speeds, key=lambda name: speeds[name])
+    batch = _best_batch(loaded[best], golden.pixels, threads, speeds[best])
+    rounded = {name: round(speed, 1) for name, speed in speeds.items()}
+    return loaded[best], Choice(runtime=best, batch=batch, images_per_second=rounded)
+
+
+def _best_batch(runtime: Runtime, pixels: NDArray[np.uint8], threads: int, single: float) -> int:
+    """The batch size with the highest throughput; 1 unless 8 gains 5 %, since a batch costs latency."""
+    eight = np.ascontiguousarray(np.resize(pixels, (8, *pixels.shape[1:])))
+    return 8 if measure(runtime, eight, threads=threads) > 1.05 * single else 1
+
+
+def _check(runtime: Runtime, bundle: Bundle, precision: str) -> None:
+    golden = bundle.golden()
+    difference = np.abs(softmax(runtime.infer(golden.pixels).logits) - softmax(golden.logits)).max()
+    if not difference <= TOLERANCE[precision]:
+        raise RuntimeUnavailable(
+            {runtime.name: f"a golden picture's probabilities are off by {difference:.3f}"}
+        )
+
+
+def _fingerprint(bundle: Bundle, threads: int, preferred: str) -> str:
+    parts = [bundle.hash[:16], platform.machine(), str(os.cpu_count()), str(threads), preferred]
+    for package in ("openvino", "onnxruntime", "onnxruntime-gpu"):
+        try:
+            parts.append(f"{package[:8]}{version(package)}")
+        except PackageNotFoundError:
+            continue
+    return "-".join(parts)
+
+
+def _recall(note: Path) -> Choice | None:
+    try:
+        found: dict[str, Any] = json.loads(note.read_text())
+        return Choice(**found)
+    except (OSError, ValueError, TypeError):
+        return None
