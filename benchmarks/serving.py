@@ -160,13 +160,14 @@ def summary(results: Results, limit: Limit) -> dict[str, Any]:
     for clients, found in by_clients.items():
         figures[f"ratio_{clients}"] = round(found.images_per_second / limit.median, 3)
     for clients in (50, 100):
-        if found := by_clients.get(clients):
+        if clients in by_clients:
+            found = by_clients[clients]
             figures |= {
                 f"p50_ms_{clients}": round(found.p50_ms, 1),
                 f"p99_ms_{clients}": round(found.p99_ms, 1),
             }
-    if found := by_clients.get(LONG_CLIENTS):
-        figures["failures_100"] = found.failures
+    if LONG_CLIENTS in by_clients:
+        figures["failures_100"] = by_clients[LONG_CLIENTS].failures
     return figures | {
         "ready_s": round(results.ready_s, 2),
         "rss_mb": round(results.rss_mb, 1),
@@ -193,7 +194,8 @@ def print_results(results: Results, limit: Limit) -> None:
     samples = limit.samples
     print(
         f"\nLimit {limit.median:.1f} img/s, the median of {len(samples)} measurements from {min(samples):.1f} to "
-        f"{max(samples):.1f}\n\nclients  seconds   img/s  of limit  p50 ms  p99 ms  max ms  p99/p50  failures  generator"
+        f"{max(samples):.1f}\n\n"
+        "clients  seconds   img/s  of limit  p50 ms  p99 ms  max ms  p99/p50  failures  generator"
     )
     for found in results.loads:
         print(
@@ -208,8 +210,8 @@ def print_results(results: Results, limit: Limit) -> None:
     print(
         f"\nRecorded {results.recorded}, answered {results.answers}: {excess} more were in flight when a load ended "
         f"(at most {in_flight}): {right}.\nTo review {results.review / max(results.recorded, 1):.1%}, of which "
-        f"{results.stored_share:.1%} are pictures of their own.\nReady after {results.ready_s:.2f} s (first start, which "
-        f"measures runtimes: {results.first_ready_s:.2f} s). Peak memory {results.rss_mb:.0f} MB.\n"
+        f"{results.stored_share:.1%} are pictures of their own.\n"
+        f"Ready after {results.ready_s:.2f} s (first start, which measures runtimes: {results.first_ready_s:.2f} s). Peak memory {results.rss_mb:.0f} MB.\n"
     )
 
 

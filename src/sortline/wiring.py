@@ -115,7 +115,7 @@ def services(ready: Installation) -> Iterator[Services]:
         with writing(ready.engine) as session:
             record(session, sights)
 
-    recorder = Recorder(commit, observe=metrics.recorded)
+    recorder = Recorder(commit, more_to_come=lambda: inference.waiting() > 0, observe=metrics.recorded)
     admission = Admission(max_requests=settings.max_requests, max_bytes=settings.max_request_bytes)
     follower = Follower(ready.engine, live, lambda bundle: load_bundle(ready, bundle, inference))
     with ExitStack() as closing:

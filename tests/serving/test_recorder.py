@@ -1,11 +1,12 @@
 """Group commit: each entry is settled once, after its group is kept or refused."""
 
 import threading
+import time
 from collections.abc import Sequence
 from itertools import chain
 
 from sortline.errors import SortlineError
-from sortline.serving.recorder import MAX_GROUP, Entry, Recorder
+from sortline.serving.recorder import LINGER, MAX_GROUP, Entry, Recorder
 
 
 class Log:
@@ -43,6 +44,23 @@ def test_everything_waiting_is_one_group() -> None:
     told = log.run(range(50))
     assert log.groups == [list(range(50))]
     assert all(outcomes == [None] for outcomes in told.values())
+
+
+def test_group_waits_for_more_only_while_more_is_to_come() -> None:
+    """Records that trickle in are one group while others wait to be inferred, and a group each when nothing does."""
+
+    def trickle(more: bool) -> list[list[int]]:
+        log = Log()
+        log.gate.set()
+        recorder: Recorder[int] = Recorder(log.commit, more_to_come=lambda: more)
+        recorder.start()
+        for record in range(4):
+            recorder.submit(Entry(record, lambda _: None))
+            time.sleep(LINGER / 10)
+        recorder.close()
+        return log.groups
+
+    assert len(trickle(more=True)) < len(trickle(more=False)) == 4
 
 
 def test_groups_are_bounded() -> None:

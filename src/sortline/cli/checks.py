@@ -144,25 +144,34 @@ def packaged_bundle(name: str, folder: Path, threads: int) -> Iterator[Finding]:
 
 
 def runtimes(bundle: Bundle, threads: int) -> Iterator[Finding]:
-    """Every runtime with its pictures a second on all threads, the fastest first; those that cannot serve, and why."""
+    """Every runtime with its pictures a second on all threads, the chosen one first; then those that cannot serve."""
     speeds, reasons = dict[str, float](), dict[str, str]()
-    for name in candidates():
-        try:
-            _, choice = choose(bundle, threads=threads, preferred=name)
-            speeds[name] = choice.images_per_second[name]
-        except RuntimeUnavailable as error:
-            reasons[name] = error.reasons.get(name, str(error))
+    try:
+        _, choice = choose(bundle, threads=threads)
+        speeds = choice.images_per_second
+    except RuntimeUnavailable as error:
+        reasons = error.reasons
     ranked = sorted(speeds, key=lambda name: -speeds[name])
     for place, name in enumerate(ranked):
         says = f"{name}: {speeds[name]:.0f} pictures/s"
         if place == 0 and len(ranked) > 1:
             says += f", the fastest here: {speeds[name] / speeds[ranked[1]]:.2f} times the next"
         yield Finding(what="runtime", says=says)
-    for name, reason in reasons.items():
+    for name in candidates().keys() - speeds.keys():
+        reason = reasons.get(name) or _reason(bundle, threads, name)
         yield Finding(what="runtime", says=f"{name}: {reason}", state="absent")
     if not ranked:
         says = "none serves this bundle; reinstall: pip install --force-reinstall onnxruntime openvino"
         yield Finding(what="runtime", says=says, state="broken")
+
+
+def _reason(bundle: Bundle, threads: int, name: str) -> str:
+    """Why a runtime was left out of the choice; asked for alone, it says so."""
+    try:
+        choose(bundle, threads=threads, preferred=name)
+    except RuntimeUnavailable as error:
+        return error.reasons.get(name, str(error))
+    return "it serves now and did not a moment ago; run this again"
 
 
 def _existing(folder: Path) -> Path:

@@ -10,7 +10,7 @@ from sortline.engine.packaged import packaged_bundles
 from sortline.lines import store as lines
 from sortline.lines.line import Line
 from sortline.registry import store as registry
-from sortline.registry.ledger import BundleRecord
+from sortline.registry.ledger import BundleRecord, UnknownBundle
 
 
 def create_line(
@@ -50,7 +50,9 @@ def find_bundle(session: Session, bundles_dir: Path, name: str) -> BundleRecord:
         return register_folder(session, bundles_dir, packaged[name])
     known = registry.list_bundles(session)
     found = next((bundle for bundle in known if name == bundle.name or bundle.hash.startswith(name)), None)
-    return found or registry.get_bundle(session, name)
+    if found is None:
+        raise UnknownBundle(name)
+    return found
 
 
 def register_folder(session: Session, bundles_dir: Path, folder: Path) -> BundleRecord:

@@ -41,8 +41,6 @@ class Promotion:
 class UnknownBundle(SortlineError):
     """This installation does not know the bundle."""
 
-    def __init__(self, bundle_hash: str) -> None:
-        self.bundle_hash = bundle_hash
-        super().__init__(
-            f"there is no bundle {bundle_hash[:12]}…; list those there are with: sortline bundles"
-        )
+    def __init__(self, name: str) -> None:
+        self.name = name
+        super().__init__(f"there is no bundle {name}; list those there are with: sortline bundles")

@@ -1,4 +1,9 @@
-"""Group commit: what happens while one group is written makes up the next, so the disk is flushed once for many."""
+"""Group commit: the disk is flushed once for many records.
+
+What arrives while one group is written makes up the next. While pictures wait for an inference thread, a group also
+waits for more records, up to `LINGER`: then it is the threads that limit what the server gets through, so the wait
+costs no throughput, and every flush that it saves leaves them more of the processor. An idle server never waits.
+"""
 
 import logging
 import queue
@@ -16,6 +21,8 @@ Record = TypeVar("Record")
 
 # Rows a transaction may hold, so that no other writer of the database waits long.
 MAX_GROUP = 200
+# Seconds a group waits for more at most, a tenth of what a picture waits in the queue when fifty clients keep it full.
+LINGER = 0.025
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,13 +37,17 @@ class Recorder(Generic[Record]):
     """One thread that keeps records in groups: it is an edge of its own, whose `commit` opens the transaction."""
 
     def __init__(
-        self, commit: Callable[[Sequence[Record]], None], *, observe: Callable[[float, int], None]
+        self,
+        commit: Callable[[Sequence[Record]], None],
+        *,
+        more_to_come: Callable[[], bool] = lambda: False,
+        observe: Callable[[float, int], None] = lambda seconds, count: None,
     ) -> None:
         """`commit(records)` returns once all of them are durable, or raises and has kept none.
 
-        `observe(seconds, count)` is told of each group.
+        `more_to_come()` says whether pictures wait to be inferred; `observe(seconds, count)` is told of each group.
         """
-        self._commit, self._observe = commit, observe
+        self._commit, self._more_to_come, self._observe = commit, more_to_come, observe
         self._entries: queue.SimpleQueue[Entry[Record] | None] = queue.SimpleQueue()
         self._thread = threading.Thread(target=self._work, name="recorder", daemon=True)
 
@@ -61,15 +72,16 @@ class Recorder(Generic[Record]):
                 self._keep(group)
 
     def _take(self) -> tuple[list[Entry[Record]], bool]:
-        """What waits, at least one entry, and whether more may come."""
+        """The next group, at least one entry but at the end, and whether more may come."""
         group: list[Entry[Record]] = []
-        entry = self._entries.get()
+        entry, until = self._entries.get(), time.monotonic() + LINGER
         while entry is not None:
             group.append(entry)
+            wait = until - time.monotonic() if self._more_to_come() else 0.0
             if len(group) == MAX_GROUP:
                 return group, True
             try:
-                entry = self._entries.get_nowait()
+                entry = self._entries.get(timeout=wait) if wait > 0 else self._entries.get_nowait()
             except queue.Empty:
                 return group, True
         return group, False
