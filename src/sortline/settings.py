@@ -44,7 +44,7 @@ class Settings(BaseSettings):
         default="auto", description="Inference runtime; auto measures and keeps the fastest."
     )
     threads: int = Field(
-        default=0, ge=0, description="Threads that decode and infer; 0 takes one for each core."
+        default=0, ge=0, description="Threads that decode and infer; 0 takes two for each core."
     )
     max_requests: int = Field(
         default=256, ge=1, description="Classify requests held at once; the next is answered 503."
@@ -71,8 +71,12 @@ class Settings(BaseSettings):
 
     @property
     def inference_threads(self) -> int:
-        """How many threads decode and infer."""
-        return self.threads or available_cores()
+        """How many threads decode and infer.
+
+        Two a core: while one waits for the interpreter or to be woken, the other works (measured at 50 clients on 2
+        cores: 0.90 of a bare loop's throughput with 2 threads, 0.93 with 3, 0.96 with 4).
+        """
+        return self.threads or 2 * available_cores()
 
     @property
     def loopback(self) -> bool:

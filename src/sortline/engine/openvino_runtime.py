@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from sortline.engine.bundle import Bundle
 from sortline.engine.runtime import BATCH_SIZES, Candidate, Outputs, batches
+from sortline.settings import available_cores
 
 
 class OpenVinoRuntime:
@@ -26,9 +27,11 @@ class OpenVinoRuntime:
         self._core: Any = openvino.Core()
         if precision not in _precisions(self._core):
             raise RuntimeError(f"this processor does not compute in {precision}")
+        # One stream a core: more threads than that decode while the others' pictures are inferred.
+        streams = min(threads, available_cores())
         self._config = {
-            "NUM_STREAMS": threads,
-            "INFERENCE_NUM_THREADS": threads,
+            "NUM_STREAMS": streams,
+            "INFERENCE_NUM_THREADS": streams,
             "INFERENCE_PRECISION_HINT": precision,
             "ENABLE_CPU_PINNING": False,
         }

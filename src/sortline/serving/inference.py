@@ -1,4 +1,4 @@
-"""Threads that decode and infer, outside the GIL, whatever waits: one thread a core, so no core waits for another."""
+"""Threads that decode and infer, outside the GIL, whatever waits."""
 
 import logging
 import queue
