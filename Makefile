@@ -16,7 +16,8 @@ ARGS ?=
 up: $(INSTALLED)  ## Install what is missing and start Sortline
 	@$(BIN)/sortline up $(ARGS)
 
-test: check  ## Run the checks and the whole test suite
+test: check  ## Run the checks and the whole test suite; TRAIN=1 with PyTorch (5 GB), for the tests of training
+	$(if $(TRAIN),@$(PIP) -e '.[dev,train]' -c constraints-dev.txt -c constraints-train.txt)
 	$(BIN)/python -m pytest $(ARGS)
 
 check: $(INSTALLED_DEV)  ## Lint, types and the import contracts
