@@ -7,6 +7,8 @@ Runs in a process of its own, so that the server's benchmark can ask again and a
 
 import argparse
 import json
+import os
+import resource
 import statistics
 import subprocess
 import sys
@@ -56,6 +58,8 @@ class Limit:
         self._command = [sys.executable, str(Path(__file__)), "--data-dir", str(data_dir)]
         self._command += ["--photos", str(folder)] if folder else []
         self.samples: list[float] = []
+        # Share of all cores that other programs (or a hypervisor's other guests) used during each sample.
+        self.others: list[float] = []
 
     def parts(self) -> Parts:
         """Each part alone, and the loop at every batch size; the fastest is used from then on."""
@@ -69,8 +73,15 @@ class Limit:
 
     def sample(self, seconds: float) -> float:
         """Pictures a second right now; kept in `samples`."""
+        begun, busy, own = time.perf_counter(), _busy_seconds(), children_cpu()
         self.samples.append(self._run("--seconds", str(seconds))["images_per_second"])
+        others = (_busy_seconds() - busy) - (children_cpu() - own)
+        self.others.append(max(0.0, others / (time.perf_counter() - begun) / (os.cpu_count() or 1)))
         return self.samples[-1]
+
+    def beside(self, index: int) -> float:
+        """The mean of the samples before and after the load of that index."""
+        return (self.samples[index] + self.samples[index + 1]) / 2
 
     @property
     def median(self) -> float:
@@ -81,6 +92,12 @@ class Limit:
         ended = subprocess.run([*self._command, *arguments], stdout=subprocess.PIPE, text=True, check=True)
         found: dict[str, Any] = json.loads(ended.stdout.splitlines()[-1])
         return found
+
+
+def children_cpu() -> float:
+    """CPU seconds of this process's children that have ended; those still running are not in it."""
+    used = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return used.ru_utime + used.ru_stime
 
 
 def loop(
@@ -146,6 +163,17 @@ def _per_second(work: Callable[[int], int], threads: int, seconds: float) -> flo
     for worker in workers:
         worker.join()
     return sum(done) / (time.perf_counter() - begun)
+
+
+def _busy_seconds() -> float:
+    """CPU seconds of everything on this machine, with what a hypervisor took; 0 where Linux is not there to ask."""
+    try:
+        ticks = [int(number) for number in Path("/proc/stat").read_text().split("\n")[0].split()[1:9]]
+    except OSError:
+        return 0.0
+    return (sum(ticks) - ticks[3] - ticks[4]) / os.sysconf(
+        "SC_CLK_TCK"
+    )  # all but idle and waiting for a disk
 
 
 def _batch(count: int, size: int) -> NDArray[np.uint8]:

@@ -9,7 +9,6 @@ import asyncio
 import json
 import math
 import os
-import resource
 import shutil
 import subprocess
 import sys
@@ -19,6 +18,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from urllib.parse import urlsplit
 
+from limit import children_cpu
 from photos import Template, template
 
 HERE = Path(__file__).parent
@@ -99,10 +99,10 @@ def run(url: str, folder: Path, *, clients: int, seconds: float, first: int) -> 
     else:
         command = [sys.executable, str(HERE / "load.py"), url, str(folder)]
         command += ["--clients", str(clients), "--seconds", str(seconds), "--first", str(first)]
-    begun, before = time.perf_counter(), _children_cpu()
+    begun, before = time.perf_counter(), children_cpu()
     # The children that have ended by now are counted; the server has not, so it is not.
     ended = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=True)
-    cpu = (_children_cpu() - before) / (time.perf_counter() - begun) / (os.cpu_count() or 1)
+    cpu = (children_cpu() - before) / (time.perf_counter() - begun) / (os.cpu_count() or 1)
     found = json.loads(ended.stdout.strip().splitlines()[-1])
     return Load(
         clients=clients,
@@ -114,11 +114,6 @@ def run(url: str, folder: Path, *, clients: int, seconds: float, first: int) -> 
         max_ms=found["max_ms"],
         cpu_share=cpu,
     )
-
-
-def _children_cpu() -> float:
-    used = resource.getrusage(resource.RUSAGE_CHILDREN)
-    return used.ru_utime + used.ru_stime
 
 
 # ── the generator where wrk is missing ──────────────────────────────────────────────────────────────────────────────

@@ -3,9 +3,9 @@
     sortline serve --port 8000
     SORTLINE_SHAPE=light locust -f benchmarks/locustfile.py --headless --host http://127.0.0.1:8000
 
-`SORTLINE_SHAPE` is light (10 users), medium (50), heavy (100) or spike (10, then 100, then 10); `SORTLINE_SECONDS` is how
-long it lasts (60). Locust ends with status 1 if any request failed. It costs far more of a machine than the server does:
-serving.py measures speed, this finds failures.
+`SORTLINE_SHAPE` is light (10 users), medium (50), heavy (100) or spike (10, then 100, then 10); `SORTLINE_SECONDS` is
+how long it lasts (60). Locust ends with status 1 if any request failed. It costs far more of a machine than the server
+does: serving.py measures speed, this finds failures.
 """
 
 import itertools
@@ -13,6 +13,7 @@ import os
 from typing import Any, ClassVar
 
 from locust import HttpUser, LoadTestShape, between, task
+
 from photos import Template, first_number, photos, template
 
 # Users in each equal part of the time.

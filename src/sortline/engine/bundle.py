@@ -7,6 +7,7 @@
     memory.npz     what the network knows: see `Memory`
     golden.npz     a few drawn pictures and the logits the reference runtime gave for them: see `Golden`
     head.npz       weight (C, D) and bias (C,), float32, where the head is linear
+    model.int8.onnx  the same network with 8-bit weights and activations, where one was made
     card.md        the model card
 
 The hash of a bundle is the SHA-256 of its manifest in canonical JSON, and so covers every file.
@@ -33,8 +34,12 @@ from sortline.errors import SortlineError
 
 FORMAT = 1
 MANIFEST = "bundle.json"
+QUANTISED = "model.int8.onnx"
+
+# The arithmetic a runtime computes in.
+Precision = Literal["f32", "bf16", "int8"]
 REQUIRED_FILES = frozenset({"model.onnx", "ood.npz", "memory.npz", "golden.npz", "card.md"})
-OPTIONAL_FILES = frozenset({"head.npz"})
+OPTIONAL_FILES = frozenset({"head.npz", QUANTISED})
 
 
 class BundleError(SortlineError):
@@ -74,7 +79,7 @@ class Manifest(Document):
     classes: tuple[str, ...] = Field(min_length=2)
     preprocessing: Preprocessing
     temperature: float = Field(gt=0)
-    precisions: tuple[Literal["f32", "bf16"], ...] = Field(
+    precisions: tuple[Precision, ...] = Field(
         default=("f32",),
         description="Arithmetic in which the accuracy on held-out photos was measured to be within half a point.",
     )
@@ -120,10 +125,18 @@ class Memory:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Golden:
-    """Pictures drawn by us, (G, S, S, 3) uint8, and the logits, (G, C) float32, any runtime must give for them."""
+    """Pictures drawn by us, (G, S, S, 3) uint8, and the logits, (G, C) float32, any runtime must give for them.
+
+    `int8_logits` are what the reference runtime gives with the quantised network, where there is one.
+    """
 
     pixels: NDArray[np.uint8]
     logits: NDArray[np.float32]
+    int8_logits: NDArray[np.float32] | None = None
+
+    def expected(self, precision: Precision) -> NDArray[np.float32]:
+        """The logits a runtime that computes in this arithmetic must give."""
+        return self.logits if precision != "int8" or self.int8_logits is None else self.int8_logits
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -150,6 +163,11 @@ class Bundle:
     def model_path(self) -> Path:
         """The network."""
         return self.folder / "model.onnx"
+
+    @property
+    def quantised_path(self) -> Path:
+        """The quantised network; only where the manifest names it."""
+        return self.folder / QUANTISED
 
     def ood_reference(self) -> dict[str, NDArray[np.float32]]:
         """Sorted scores of held-out known pictures by detector, each (M,)."""

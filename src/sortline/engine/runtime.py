@@ -3,12 +3,12 @@
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal, NamedTuple, Protocol
+from typing import NamedTuple, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
-from sortline.engine.bundle import Bundle
+from sortline.engine.bundle import Bundle, Precision
 
 # The batch sizes a runtime may compile for.
 BATCH_SIZES = (1, 2, 4, 8)
@@ -37,7 +37,7 @@ class Candidate(NamedTuple):
     """A runtime that may be loaded: `load(bundle, threads, cache folder)`, and the arithmetic it computes in."""
 
     load: Callable[[Bundle, int, Path | None], Runtime]
-    precision: Literal["f32", "bf16"]
+    precision: Precision
 
 
 def batches(count: int, largest: int) -> Iterator[int]:

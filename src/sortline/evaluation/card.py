@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 
+from sortline.engine.bundle import Precision
 from sortline.evaluation.metrics import ClassFigures, Proportion
 
 
@@ -71,6 +72,24 @@ class TransferFigures:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class ArithmeticFigures:
+    """What coarser arithmetic costs: accuracies in 0..1, beside float32's on the same photos."""
+
+    name: Precision
+    validation: float
+    validation_f32: float
+    test: float
+    test_f32: float
+    test_flagged: float  # share of the known test photos above the OOD threshold
+    serves: bool
+
+    @property
+    def points_lost(self) -> float:
+        """Percentage points of test accuracy lost against float32; negative where it gained."""
+        return 100 * (self.test_f32 - self.test)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Card:
     """Everything a model card says."""
 
@@ -79,6 +98,7 @@ class Card:
     ood: OodFigures
     parity: str
     transfer: tuple[TransferFigures, ...] = field(default=())
+    arithmetic: tuple[ArithmeticFigures, ...] = field(default=())
 
 
 def render(card: Card) -> str:
@@ -90,6 +110,7 @@ def render(card: Card) -> str:
         _making(p),
         _accuracy(card.test),
         _trust(card.test, card.ood, card.parity),
+        *([_arithmetic(card.arithmetic)] if card.arithmetic else []),
         *(_transfer(t) for t in card.transfer),
     ]
     return "\n\n".join(sections) + "\n"
@@ -149,6 +170,22 @@ def _trust(test: TestFigures, ood: OodFigures, parity: str) -> str:
             f"- Export: {parity}",
         ]
     )
+
+
+def _arithmetic(figures: tuple[ArithmeticFigures, ...]) -> str:
+    rows = [
+        (
+            f.name,
+            f"{_percent(f.validation)} ({_percent(f.validation_f32)})",
+            f"{_percent(f.test)} ({_percent(f.test_f32)})",
+            _percent(f.test_flagged),
+            "yes" if f.serves else "no",
+        )
+        for f in figures
+    ]
+    head = ("arithmetic", "validation (float32)", "test (float32)", "flagged unknown on test", "may serve")
+    words = "Coarser arithmetic is faster. It may serve where validation loses at most half a point."
+    return "\n".join(["## In coarser arithmetic", "", words, "", *_table(head, rows)])
 
 
 def _transfer(t: TransferFigures) -> str:

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from torch import nn
 
 from sortline.engine import golden, ood
-from sortline.engine.bundle import Bundle, Dataset, Licences, Manifest, npz, write_bundle
+from sortline.engine.bundle import Bundle, Dataset, Licences, Manifest, Precision, npz, write_bundle
 from sortline.engine.calibration import fit_temperature
 from sortline.engine.canonical import canonical
 from sortline.engine.image import Preprocessing, read
@@ -21,6 +21,7 @@ from sortline.engine.onnx_runtime import OnnxRuntime
 from sortline.engine.routing import Policy
 from sortline.engine.runtime import Outputs
 from sortline.training.export import linear_head, parity, to_onnx
+from sortline.training.quantise import PHOTOS, quantise
 from sortline.training.recipe import Recipe
 from sortline.training.split import PARTS, Part
 
@@ -71,6 +72,7 @@ def draft_bundle(
     labels = np.array([p.label for p in photos])
     reference, thresholds = ood.fit(outputs.logits[held_out], outputs.embedding[held_out])
     pictures = golden.draw(how.size)
+    quantised = quantise(model, _calibration(photos, how))
     digests = [canonical(p.path.read_bytes()).sha256 for p in photos]
     head = linear_head(network)
     tested = np.stack([read(p.path.read_bytes(), how).pixels for p in photos if p.part == "test"])
@@ -92,16 +94,38 @@ def draft_bundle(
         "model.onnx": model,
         "ood.npz": npz(**reference),
         "memory.npz": npz(**_memory(outputs, photos, digests)),
-        "golden.npz": npz(pixels=pictures, logits=runtime.infer(pictures).logits),
+        "model.int8.onnx": quantised,
+        "golden.npz": npz(
+            pixels=pictures,
+            logits=runtime.infer(pictures).logits,
+            int8_logits=OnnxRuntime(quantised).infer(pictures).logits,
+        ),
         "head.npz": npz(weight=head.weight, bias=head.bias),
     }
     return Draft(manifest=manifest, files=files)
 
 
-def finish(draft: Draft, metrics: Mapping[str, Any], card: str, folder: Path) -> Bundle:
-    """The bundle in `folder`: the draft with its figures (added to those it has) and its card."""
-    manifest = draft.manifest.model_copy(update={"metrics": {**draft.manifest.metrics, **metrics}})
-    return write_bundle(folder, manifest, {**draft.files, "card.md": card.encode()})
+def finish(
+    draft: Draft,
+    metrics: Mapping[str, Any],
+    card: str,
+    folder: Path,
+    precisions: tuple[Precision, ...] = ("f32",),
+) -> Bundle:
+    """The bundle in `folder`: the draft with its figures (added to those it has), its card, and the arithmetic in
+    which it may be served.
+    """
+    update = {"metrics": {**draft.manifest.metrics, **metrics}, "precisions": precisions}
+    return write_bundle(
+        folder, draft.manifest.model_copy(update=update), {**draft.files, "card.md": card.encode()}
+    )
+
+
+def _calibration(photos: Sequence[LabelledPhoto], how: Preprocessing) -> list[NDArray[np.uint8]]:
+    """Training photos from all over the set, each (1, S, S, 3)."""
+    train = [p for p in photos if p.part == "train"]
+    chosen = train[:: max(1, len(train) // PHOTOS)]
+    return [read(p.path.read_bytes(), how).pixels[None] for p in chosen]
 
 
 def _run(runtime: OnnxRuntime, photos: Sequence[LabelledPhoto], how: Preprocessing) -> Outputs:

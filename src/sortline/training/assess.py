@@ -1,5 +1,6 @@
 """The starter's figures, all through the serving path: a classifier on the exported network."""
 
+import logging
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -7,10 +8,12 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from sortline.engine.bundle import Precision
 from sortline.engine.calibration import softmax
+from sortline.engine.choice import candidates
 from sortline.engine.classifier import Classifier
 from sortline.evaluation import metrics
-from sortline.evaluation.card import OodFigures, TestFigures, TransferFigures
+from sortline.evaluation.card import ArithmeticFigures, OodFigures, TestFigures, TransferFigures
 
 # TrashNet's folders and the RealWaste class each one's photos belong to.
 TRASHNET = {
@@ -21,6 +24,15 @@ TRASHNET = {
     "plastic": "Plastic",
     "trash": "Miscellaneous Trash",
 }
+
+
+# Share of the validation photos that coarser arithmetic may get wrong more than float32 does, and still serve.
+MOST_LOST = 0.005
+
+# Paths of photos, and the name of each one's class.
+Photos = tuple[Sequence[Path], Sequence[str]]
+
+log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -71,6 +83,37 @@ def accuracy_figures(answers: Answers, classifier: Classifier, originals: Answer
         accepted_error=metrics.accepted_error(answers.confidences, answers.right, 0.8),
         originals=metrics.accuracy(originals.labels, originals.predictions) if originals else None,
     )
+
+
+def arithmetic_figures(
+    reference: Classifier, validation: Photos, test: Photos, precisions: Sequence[Precision]
+) -> tuple[ArithmeticFigures, ...]:
+    """What serving in coarser arithmetic costs, for each kind that this machine computes in."""
+    asked = (ask(reference, *validation), ask(reference, *test))
+    found = []
+    for name, candidate in candidates().items():
+        if candidate.precision not in precisions:
+            continue
+        try:
+            runtime = candidate.load(reference.bundle, 1, None)
+        except RuntimeError as reason:
+            log.warning("%s is not measured: %s", name, reason)
+            continue
+        classifier = Classifier(reference.bundle, runtime)
+        held_out, tested = ask(classifier, *validation), ask(classifier, *test)
+        lost = asked[0].right.mean() - held_out.right.mean()
+        found.append(
+            ArithmeticFigures(
+                name=candidate.precision,
+                validation=float(held_out.right.mean()),
+                validation_f32=float(asked[0].right.mean()),
+                test=float(tested.right.mean()),
+                test_f32=float(asked[1].right.mean()),
+                test_flagged=float(tested.flagged.mean()),
+                serves=bool(lost <= MOST_LOST),
+            )
+        )
+    return tuple(found)
 
 
 def ood_figures(answers: Answers, classifier: Classifier) -> OodFigures:

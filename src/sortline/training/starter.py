@@ -21,11 +21,11 @@ from PIL import Image
 from rich.console import Console
 from rich.markdown import Markdown
 
-from sortline.engine.bundle import Licences
-from sortline.engine.classifier import load_classifier
+from sortline.engine.bundle import Licences, Precision
+from sortline.engine.classifier import Classifier, load_classifier
 from sortline.evaluation.card import Card, OodFigures, Provenance, TestFigures, TransferFigures, render
 from sortline.training.assemble import Draft, LabelledPhoto, draft_bundle, finish, preprocessing
-from sortline.training.assess import accuracy_figures, ask, ood_figures, trashnet_figures
+from sortline.training.assess import accuracy_figures, arithmetic_figures, ask, ood_figures, trashnet_figures
 from sortline.training.dataset import Photos, find_photos, load_photos
 from sortline.training.export import Parity
 from sortline.training.finetune import Outcome, embed, finetune, load_backbone
@@ -74,7 +74,8 @@ def main(
         recipe=recipe,
     )
     card = measure(draft, photos, originals, trashnet, work, _provenance(outcome, photos))
-    finish(draft, _metrics(card, outcome), render(card), out)
+    serving: list[Precision] = ["f32", *(f.name for f in card.arithmetic if f.serves)]
+    finish(draft, _metrics(card, outcome), render(card), out, tuple(serving))
     Console().print(Markdown(render(card)))
 
 
@@ -112,8 +113,8 @@ def measure(
     """The card of the drafted bundle, its figures measured as a server would answer."""
     bundle = finish(draft, {}, "Not measured yet.\n", work / "draft")
     classifier = load_classifier(bundle.folder, runtime="onnxruntime")
-    tested = [p for p in photos if p.part == "test"]
-    answers = ask(classifier, [p.path for p in tested], [classifier.classes[p.label] for p in tested])
+    validation, test = (_asked(photos, classifier, part) for part in ("validation", "test"))
+    answers = ask(classifier, *test)
     large = find_photos(originals)
     on_originals = ask(classifier, list(large.values()), [class_of(name) for name in large])
     parity = Parity(**draft.manifest.metrics["parity"])
@@ -125,7 +126,14 @@ def measure(
         f"{round(parity.equal_answers * parity.photos)} alike; the largest difference of a logit is "
         f"{parity.largest_logit_difference:.1e}.",
         transfer=(trashnet_figures(classifier, trashnet),),
+        arithmetic=arithmetic_figures(classifier, validation, test, ("bf16", "int8")),
     )
+
+
+def _asked(photos: list[LabelledPhoto], classifier: Classifier, part: str) -> tuple[list[Path], list[str]]:
+    """The photos of a part and the names of their classes."""
+    chosen = [p for p in photos if p.part == part]
+    return [p.path for p in chosen], [classifier.classes[p.label] for p in chosen]
 
 
 def _load(photos: list[LabelledPhoto], part: Part, recipe: Recipe) -> Photos:
@@ -181,6 +189,7 @@ def _metrics(card: Card, outcome: Outcome) -> dict[str, Any]:
         "test_flagged_unknown": ood.test_flagged,
         "originals_accuracy": dataclasses.asdict(test.originals) if test.originals else None,
         "trashnet": _transfer(trashnet),
+        "arithmetic": {f.name: dataclasses.asdict(f) for f in card.arithmetic},
     }
 
 
