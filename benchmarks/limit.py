@@ -1,7 +1,8 @@
 """The limit: how fast this machine can decode, resize and infer, with nothing around it.
 
-One thread a core does for one batch after another what the server must do for a picture at the least: decode and resize
-from JPEG bytes, and infer. Same bundle, same runtime (the server's remembered choice in its data folder), same code.
+Threads do, batch after batch, the least that the server must do for a picture: decode and resize it from JPEG bytes,
+and infer. Same bundle, same runtime (the server's remembered choice in its data folder), same code; as many threads as
+cores, or as the server has, and whatever batch size is fastest. A thread never waits for a request, only for its core.
 Runs in a process of its own, so that the server's benchmark can ask again and again: a machine's speed drifts.
 """
 
@@ -28,27 +29,36 @@ from sortline.engine.choice import Choice, choose, measure
 from sortline.engine.image import read
 from sortline.engine.packaged import packaged_bundles
 from sortline.engine.runtime import BATCH_SIZES, Runtime
-from sortline.settings import available_cores
+from sortline.settings import Settings, available_cores
 
 # How long each part is measured, seconds.
 PART_SECONDS = 0.7
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Speed:
+    """Pictures a second of the bare loop."""
+
+    threads: int
+    batch: int
+    images_per_second: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Parts:
-    """What the limit is made of: milliseconds of one core for a picture, while all cores work."""
+    """What the limit is made of: milliseconds of one core for a picture while all cores work, and the loop's speeds."""
 
     runtime: str
     server_batch: int
-    threads: int
+    server_threads: int
     decode_ms: float
     infer_ms: dict[int, float]
-    loop: dict[int, float]
+    loops: list[Speed]
 
     @property
-    def batch(self) -> int:
-        """The batch size at which the loop was fastest."""
-        return max(self.loop, key=lambda size: self.loop[size])
+    def best(self) -> Speed:
+        """The fastest loop: with as many threads as cores or as the server's, at any batch size."""
+        return max(self.loops, key=lambda speed: speed.images_per_second)
 
 
 class Limit:
@@ -64,11 +74,10 @@ class Limit:
     def parts(self) -> Parts:
         """Each part alone, and the loop at every batch size; the fastest is used from then on."""
         found = self._run("--parts")
-        sizes = {
-            name: {int(size): value for size, value in found[name].items()} for name in ("infer_ms", "loop")
-        }
-        parts = Parts(**{**found, **sizes})
-        self._command += ["--batch", str(parts.batch)]
+        found["infer_ms"] = {int(size): value for size, value in found["infer_ms"].items()}
+        found["loops"] = [Speed(**speed) for speed in found["loops"]]
+        parts = Parts(**found)
+        self._command += ["--threads", str(parts.best.threads), "--batch", str(parts.best.batch)]
         return parts
 
     def sample(self, seconds: float) -> float:
@@ -116,27 +125,34 @@ def loop(
     return _per_second(work, threads, seconds)
 
 
-def measure_parts(bundle: Bundle, runtime: Runtime, choice: Choice, jpegs: Sequence[bytes]) -> Parts:
+def measure_parts(
+    bundle: Bundle, runtime: Runtime, choice: Choice, jpegs: Sequence[bytes], server_threads: int
+) -> Parts:
     """The decode and resize alone, inference alone at each batch size, and the loop at each."""
-    threads, preprocessing = available_cores(), bundle.manifest.preprocessing
+    cores, preprocessing = available_cores(), bundle.manifest.preprocessing
 
     def decode(turn: int) -> int:
         read(jpegs[turn % len(jpegs)], preprocessing)
         return 1
 
-    decode_speed = _per_second(decode, threads, PART_SECONDS)
-    infer, whole = dict[int, float](), dict[int, float]()
+    decode_speed = _per_second(decode, cores, PART_SECONDS)
+    infer = dict[int, float]()
     for size in BATCH_SIZES:
-        speed = measure(runtime, _golden(bundle, size), threads=threads, seconds=PART_SECONDS)
-        infer[size] = threads * 1000 / speed
-        whole[size] = loop(bundle, runtime, jpegs, batch=size, threads=threads, seconds=2 * PART_SECONDS)
+        speed = measure(runtime, _golden(bundle, size), threads=cores, seconds=PART_SECONDS)
+        infer[size] = cores * 1000 / speed
+    loops = [
+        Speed(threads=threads, batch=size, images_per_second=found)
+        for threads in sorted({cores, server_threads})
+        for size in BATCH_SIZES
+        for found in [loop(bundle, runtime, jpegs, batch=size, threads=threads, seconds=2 * PART_SECONDS)]
+    ]
     return Parts(
         runtime=choice.runtime,
         server_batch=choice.batch,
-        threads=threads,
-        decode_ms=threads * 1000 / decode_speed,
+        server_threads=server_threads,
+        decode_ms=cores * 1000 / decode_speed,
         infer_ms=infer,
-        loop=whole,
+        loops=loops,
     )
 
 
@@ -193,21 +209,24 @@ def main() -> None:
     )
     parser.add_argument("--photos", type=Path)
     parser.add_argument("--bundle", default="waste")
-    parser.add_argument("--batch", type=int)
+    parser.add_argument("--threads", type=int, default=available_cores())
+    parser.add_argument("--batch", type=int, default=1)
     parser.add_argument("--seconds", type=float, default=5)
-    parser.add_argument("--parts", action="store_true", help="measure the parts and every batch size")
+    parser.add_argument("--parts", action="store_true", help="measure the parts and every loop")
     given = parser.parse_args()
-    jpegs, _ = photos(given.photos)
+    jpegs, settings = photos(given.photos)[0], Settings()
     bundle = read_bundle(packaged_bundles()[given.bundle])
-    threads = available_cores()
     memory = given.data_dir / "cache" if given.data_dir else None
-    runtime, choice = choose(bundle, threads=threads, memory=memory)
+    # As the server asks, so that what it remembered is found.
+    runtime, choice = choose(
+        bundle, threads=settings.inference_threads, preferred=settings.runtime, memory=memory
+    )
     if given.parts:
-        print(json.dumps(asdict(measure_parts(bundle, runtime, choice, jpegs))))
+        found = measure_parts(bundle, runtime, choice, jpegs, settings.inference_threads)
+        print(json.dumps(asdict(found)))
         return
-    batch = given.batch or choice.batch
-    speed = loop(bundle, runtime, jpegs, batch=batch, threads=threads, seconds=given.seconds)
-    print(json.dumps({"images_per_second": speed, "batch": batch, "runtime": choice.runtime}))
+    speed = loop(bundle, runtime, jpegs, batch=given.batch, threads=given.threads, seconds=given.seconds)
+    print(json.dumps({"images_per_second": speed, "runtime": choice.runtime}))
 
 
 if __name__ == "__main__":

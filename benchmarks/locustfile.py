@@ -71,7 +71,7 @@ class Shape(LoadTestShape):
     """As many users as `SORTLINE_SHAPE` says, for `SORTLINE_SECONDS`."""
 
     def __init__(self) -> None:
-        super().__init__()
+        super().__init__()  # type: ignore[no-untyped-call]  # Locust's
         name = os.environ.get("SORTLINE_SHAPE", "light")
         if name not in SHAPES:
             raise SystemExit(f"SORTLINE_SHAPE is {name!r}; it can be {', '.join(SHAPES)}.")
@@ -80,5 +80,6 @@ class Shape(LoadTestShape):
 
     def tick(self) -> tuple[int, float] | None:
         """Users wanted now and how many may come or go a second; None ends the run."""
-        part = int(self.get_run_time() / self._seconds * len(self._users))
+        elapsed: float = self.get_run_time()  # type: ignore[no-untyped-call]  # Locust's
+        part = int(elapsed / self._seconds * len(self._users))
         return (self._users[part], 50.0) if part < len(self._users) else None

@@ -178,15 +178,18 @@ def summary(results: Results, limit: Limit) -> dict[str, Any]:
 
 def print_parts(parts: Parts) -> None:
     """What the limit is made of."""
+    best = parts.best
     print(
-        f"\nThe limit: {parts.threads} threads, {parts.runtime}, batch {parts.batch} (the server takes up to "
-        f"{parts.server_batch}). A core's milliseconds for a picture while all cores work:"
+        f"\nRuntime {parts.runtime}; the server has {parts.server_threads} threads that take up to "
+        f"{parts.server_batch} pictures at a time. A core's milliseconds for a picture while all cores work:\n"
+        f"  decode + resize  {parts.decode_ms:6.2f}"
     )
-    print(f"  decode + resize  {parts.decode_ms:6.2f}")
     for size, milliseconds in parts.infer_ms.items():
-        print(
-            f"  infer, batch {size}   {milliseconds:6.2f}    with decode, in the loop: {parts.loop[size]:6.1f} img/s"
-        )
+        print(f"  infer, batch {size}   {milliseconds:6.2f}")
+    print("Bare loop of both, img/s by threads and batch size:")
+    for speed in parts.loops:
+        mark = "  <- the limit is measured so" if speed == best else ""
+        print(f"  {speed.threads} threads, batch {speed.batch}  {speed.images_per_second:7.1f}{mark}")
 
 
 def print_results(results: Results, limit: Limit) -> None:

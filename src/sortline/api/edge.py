@@ -1,10 +1,10 @@
 """The outermost layer: a request gets an id, is checked for host and origin, measured and logged."""
 
 import logging
+import random
 import re
 import time
 from contextvars import ContextVar
-from uuid import uuid4
 
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.middleware.cors import CORSMiddleware
@@ -88,7 +88,7 @@ class _Passage:
 
     def __init__(self, scope: Scope, send: Send, headers: Headers) -> None:
         brought = headers.get("x-request-id", "")
-        self.id = brought if _OWN_ID.fullmatch(brought) else uuid4().hex
+        self.id = brought if _OWN_ID.fullmatch(brought) else f"{random.getrandbits(128):032x}"
         self._scope, self._send = scope, send
         self._begun, self._status = (
             time.perf_counter(),

@@ -13,7 +13,16 @@ from numpy.typing import NDArray
 from torch import nn
 
 from sortline.engine import golden, ood
-from sortline.engine.bundle import Bundle, Dataset, Licences, Manifest, Precision, npz, write_bundle
+from sortline.engine.bundle import (
+    QUANTISED,
+    Bundle,
+    Dataset,
+    Licences,
+    Manifest,
+    Precision,
+    npz,
+    write_bundle,
+)
 from sortline.engine.calibration import fit_temperature
 from sortline.engine.canonical import canonical
 from sortline.engine.image import Preprocessing, read
@@ -94,7 +103,7 @@ def draft_bundle(
         "model.onnx": model,
         "ood.npz": npz(**reference),
         "memory.npz": npz(**_memory(outputs, photos, digests)),
-        "model.int8.onnx": quantised,
+        QUANTISED: quantised,
         "golden.npz": npz(
             pixels=pictures,
             logits=runtime.infer(pictures).logits,
@@ -113,12 +122,13 @@ def finish(
     precisions: tuple[Precision, ...] = ("f32",),
 ) -> Bundle:
     """The bundle in `folder`: the draft with its figures (added to those it has), its card, and the arithmetic in
-    which it may be served.
+    which it may be served. A quantised network that may not serve is left out: the package has no room for it.
     """
     update = {"metrics": {**draft.manifest.metrics, **metrics}, "precisions": precisions}
-    return write_bundle(
-        folder, draft.manifest.model_copy(update=update), {**draft.files, "card.md": card.encode()}
-    )
+    files = {**draft.files, "card.md": card.encode()}
+    if "int8" not in precisions:
+        del files[QUANTISED]
+    return write_bundle(folder, draft.manifest.model_copy(update=update), files)
 
 
 def _calibration(photos: Sequence[LabelledPhoto], how: Preprocessing) -> list[NDArray[np.uint8]]:

@@ -12,7 +12,7 @@ import os
 import platform
 from collections import Counter
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, get_args
 
 import numpy as np
 import torch
@@ -73,7 +73,7 @@ def main(
         licences=Licences(data=_DATA_LICENCE, weights=_WEIGHTS_LICENCE),
         recipe=recipe,
     )
-    card = measure(draft, photos, originals, trashnet, work, _provenance(outcome, photos))
+    card = measure(draft, photos, originals, trashnet, work, _provenance(outcome, photos, minutes))
     serving: list[Precision] = ["f32", *(f.name for f in card.arithmetic if f.serves)]
     finish(draft, _metrics(card, outcome), render(card), out, tuple(serving))
     Console().print(Markdown(render(card)))
@@ -111,7 +111,7 @@ def measure(
     provenance: Provenance,
 ) -> Card:
     """The card of the drafted bundle, its figures measured as a server would answer."""
-    bundle = finish(draft, {}, "Not measured yet.\n", work / "draft")
+    bundle = finish(draft, {}, "Not measured yet.\n", work / "draft", get_args(Precision))
     classifier = load_classifier(bundle.folder, runtime="onnxruntime")
     validation, test = (_asked(photos, classifier, part) for part in ("validation", "test"))
     answers = ask(classifier, *test)
@@ -145,9 +145,10 @@ def _load(photos: list[LabelledPhoto], part: Part, recipe: Recipe) -> Photos:
     return load_photos([p.path for p in chosen], [p.label for p in chosen], how)
 
 
-def _provenance(outcome: Outcome, photos: list[LabelledPhoto]) -> Provenance:
+def _provenance(outcome: Outcome, photos: list[LabelledPhoto], minutes: float | None) -> Provenance:
     parts = Counter(p.part for p in photos)
     last = outcome.epochs[-1]
+    command = "python -m sortline.training.starter" + (f" --minutes {minutes:g}" if minutes else "")
     return Provenance(
         name="waste: household waste in nine classes",
         summary="A MobileNetV2 that names one item of household waste in a photo. Every layer was trained "
@@ -163,7 +164,7 @@ def _provenance(outcome: Outcome, photos: list[LabelledPhoto]) -> Provenance:
         split="by groups of photos that show one object (near-duplicates and neighbours in the numbering), "
         "recorded by file name in `training/starter_split.csv`. Selection on validation; test was used once.",
         photos={part: parts[part] for part in ("train", "validation", "test")},
-        command="python -m sortline.training.starter",
+        command=command,
         training_minutes=last.total_minutes,
         hardware=_hardware(),
         epochs=f"{last.epoch} epochs of all layers after the head alone; epoch {outcome.best.epoch} was kept "
