@@ -64,8 +64,9 @@ class Parts:
 class Limit:
     """Measures the limit in a process of its own, as often as asked."""
 
-    def __init__(self, data_dir: Path, folder: Path | None) -> None:
+    def __init__(self, data_dir: Path, folder: Path | None, runtime: str | None = None) -> None:
         self._command = [sys.executable, str(Path(__file__)), "--data-dir", str(data_dir)]
+        self._command += ["--runtime", runtime] if runtime else []
         self._command += ["--photos", str(folder)] if folder else []
         self.samples: list[float] = []
         # Share of all cores that other programs (or a hypervisor's other guests) used during each sample.
@@ -209,6 +210,7 @@ def main() -> None:
     )
     parser.add_argument("--photos", type=Path)
     parser.add_argument("--bundle", default="waste")
+    parser.add_argument("--runtime", default=Settings().runtime)
     parser.add_argument("--threads", type=int, default=available_cores())
     parser.add_argument("--batch", type=int, default=1)
     parser.add_argument("--seconds", type=float, default=5)
@@ -219,7 +221,7 @@ def main() -> None:
     memory = given.data_dir / "cache" if given.data_dir else None
     # As the server asks, so that what it remembered is found.
     runtime, choice = choose(
-        bundle, threads=settings.inference_threads, preferred=settings.runtime, memory=memory
+        bundle, threads=settings.inference_threads, preferred=given.runtime, memory=memory
     )
     if given.parts:
         found = measure_parts(bundle, runtime, choice, jpegs, settings.inference_threads)

@@ -1,6 +1,7 @@
 """How near the server comes to the limit of the machine it runs on.
 
     python benchmarks/serving.py [--quick] [--photos DIR] [--database-url URL] [--seconds N] [--clients 1,10,50,100]
+                                 [--litserve]
 
 One run measures the limit (a bare loop of decode, resize and inference, see limit.py) and the server, started as a user
 starts it, under 1, 10, 50 and 100 clients, by turns. Every picture sent is unlike any other (photos.py), one in five
@@ -20,6 +21,7 @@ from typing import Any, NoReturn
 from urllib.parse import urlsplit
 
 import load
+import peers
 from limit import Limit, Parts
 from load import Load
 from photos import first_number, photos
@@ -50,6 +52,7 @@ class Plan:
     seconds: float
     long_seconds: float
     limit_seconds: float
+    litserve: bool
 
     def duration(self, clients: int) -> float:
         """Seconds for this many clients."""
@@ -114,8 +117,16 @@ def measure(plan: Plan, folder: Path, begun: float) -> None:
         load.prepare(folder / "requests", jpegs, host=f"127.0.0.1:{server.port}", path=f"{LINE}/classify")
         load_server(server, folder / "requests", plan, limit, results)
         results.rss_mb = server.peak_mb
+    beside = peers.int8(data_dir, plan.photos, plan.limit_seconds)
+    if plan.litserve:
+        beside |= peers.litserve(data_dir, folder / "litserve", jpegs, plan.seconds)
+        limit.sample(plan.limit_seconds)
     print_results(results, limit)
-    figures = summary(results, limit) | {"database": database_name(plan.database_url), "n": results.answers}
+    figures = (
+        summary(results, limit)
+        | beside
+        | {"database": database_name(plan.database_url), "n": results.answers}
+    )
     print(json.dumps(figures | {"seconds": round(time.perf_counter() - begun, 1)}))
 
 
@@ -245,6 +256,9 @@ def _plan() -> Plan:
     parser.add_argument("--database-url", help="PostgreSQL by URL; SQLite if unset")
     parser.add_argument("--seconds", type=float, help="seconds a load, of 100 clients too")
     parser.add_argument("--clients", default="1,10,50,100", help="how many clients, commas between")
+    parser.add_argument(
+        "--litserve", action="store_true", help="also measure LitServe (pip install litserve)"
+    )
     given = parser.parse_args()
     usual, long = (10.0, 20.0) if given.quick else (20.0, 180.0)
     return Plan(
@@ -254,6 +268,7 @@ def _plan() -> Plan:
         seconds=given.seconds or usual,
         long_seconds=given.seconds or long,
         limit_seconds=3.0 if given.quick else 6.0,
+        litserve=given.litserve,
     )
 
 
