@@ -12,7 +12,6 @@ import load
 from limit import Limit
 from photos import first_number
 from running_server import free_port, stop
-
 from sortline.engine.bundle import QUANTISED, read_bundle
 from sortline.engine.packaged import packaged_bundles
 
