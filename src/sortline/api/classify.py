@@ -1,38 +1,24 @@
 """Native routes that classify."""
 
 import asyncio
-from typing import Annotated, Any
+from typing import Any
 
-from fastapi import APIRouter, Depends, Path, Query, Request
+from fastapi import APIRouter, Depends, Request
 from pydantic import BaseModel
 from starlette.responses import Response
 
 from sortline.api.access import Scope, require
 from sortline.api.answers import Prediction, encoded, native
-from sortline.api.deps import LineDep, OriginDep, ServicesDep
+from sortline.api.calls import Call, call_of, described
 from sortline.api.errors import problem_of
 from sortline.api.uploads import Upload, many_images, one_image
 from sortline.errors import SortlineError
-from sortline.flows.classify import Answer, ClassifyPath, Origin
+from sortline.flows.classify import Answer
 from sortline.monitoring.metrics import Metrics
-from sortline.serving.live import LiveLine
-from sortline.wiring import Services
 
 router = APIRouter(
     prefix="/api/v1/lines/{line}", tags=["classify"], dependencies=[Depends(require(Scope.CLASSIFY))]
 )
-LineName = Annotated[str, Path(description="A line's name.")]
-
-
-def form_of(*fields: str, many: bool = False) -> dict[str, Any]:
-    """The request body for the API's description: a form with one of the fields, or the picture itself."""
-    binary = {"type": "string", "format": "binary"}
-    field = {"type": "array", "items": binary} if many else binary
-    form = {"type": "object", "properties": dict.fromkeys(fields, field)}
-    content: dict[str, Any] = {"multipart/form-data": {"schema": form}}
-    if not many:
-        content["image/*"] = {"schema": binary}
-    return {"requestBody": {"required": True, "content": content}}
 
 
 class BatchAnswer(BaseModel):
@@ -47,58 +33,68 @@ class BatchAnswer(BaseModel):
     "/classify",
     summary="Classify one picture",
     responses={200: {"model": Prediction}},
-    openapi_extra=form_of("image", "file"),
+    openapi_extra=described("image", "file", explain=True),
 )
-async def classify(
-    line: LineName,
-    request: Request,
-    services: ServicesDep,
-    live: LineDep,
-    origin: OriginDep,
-    explain: Annotated[bool, Query(description="Add a class activation map.")] = False,
-) -> Response:
+async def classify(request: Request) -> Response:
     """What the picture shows, how sure that is, and whether a person should look. Answered once it is recorded."""
-    with services.admission.request() as ticket:
-        _ = live.model
-        upload = await one_image(request, ticket, max_bytes=services.path.limits.max_bytes)
-        answer = await services.path.classify(live, upload.data, origin, explain=explain)
-    note(services.metrics, answer)
-    return encoded(native(answer, explain=explain))
+    call = call_of(request)
+    return encoded(native(await one_answer(request, call), explain=call.explain))
 
 
 @router.post(
     "/classify/batch",
     summary="Classify up to 64 pictures",
     responses={200: {"model": BatchAnswer}},
-    openapi_extra=form_of("images", many=True),
+    openapi_extra=described("images", many=True),
 )
-async def classify_batch(
-    line: LineName, request: Request, services: ServicesDep, live: LineDep, origin: OriginDep
-) -> Response:
+async def classify_batch(request: Request) -> Response:
     """An answer or an error for each picture; one bad picture does not spoil the others."""
-    with services.admission.request() as ticket:
-        _ = live.model
-        uploads = await many_images(request, ticket)
-        outcomes = await classify_all(services.path, live, uploads, origin)
-    results = [_entry(services, upload, outcome) for upload, outcome in zip(uploads, outcomes, strict=True)]
+    outcomes = await many_answers(request, call_of(request))
+    results = [{"filename": upload.filename, **_entry(outcome)} for upload, outcome in outcomes]
     failed = sum("error" in result for result in results)
     return encoded({"results": results, "total": len(results), "failed": failed})
 
 
-async def classify_all(
-    path: ClassifyPath, live: LiveLine, uploads: list[Upload], origin: Origin
-) -> list[Any]:
-    """For each picture its `Answer` or the `SortlineError` it met."""
-    outcomes = await asyncio.gather(
-        *(path.classify(live, upload.data, origin) for upload in uploads), return_exceptions=True
-    )
-    for outcome in outcomes:
+async def one_answer(request: Request, call: Call) -> Answer:
+    """The answer for the request's picture.
+
+    Raises:
+        SortlineError: what is wrong with the request or the picture, or that it cannot be served now.
+    """
+    services = call.services
+    with services.admission.request() as ticket:
+        upload = await one_image(request, ticket, max_bytes=services.path.limits.max_bytes)
+        answer = await services.path.classify(call.line, upload.data, call.origin, explain=call.explain)
+    _note(services.metrics, answer)
+    return answer
+
+
+async def many_answers(request: Request, call: Call) -> list[tuple[Upload, Answer | SortlineError]]:
+    """For each of the request's pictures its answer or the error it met.
+
+    Raises:
+        SortlineError: what is wrong with the request itself.
+    """
+    services = call.services
+    with services.admission.request() as ticket:
+        uploads = await many_images(request, ticket)
+        answers = [services.path.classify(call.line, upload.data, call.origin) for upload in uploads]
+        outcomes = await asyncio.gather(*answers, return_exceptions=True)
+    found: list[tuple[Upload, Answer | SortlineError]] = []
+    for upload, outcome in zip(uploads, outcomes, strict=True):
         if isinstance(outcome, BaseException) and not isinstance(outcome, SortlineError):
             raise outcome
-    return list(outcomes)
+        if isinstance(outcome, Answer):
+            _note(services.metrics, outcome)
+        found.append((upload, outcome))
+    return found
 
 
-def note(metrics: Metrics, answer: Answer) -> None:
+def _entry(outcome: Answer | SortlineError) -> dict[str, Any]:
+    return native(outcome) if isinstance(outcome, Answer) else {"error": problem_of(outcome)}
+
+
+def _note(metrics: Metrics, answer: Answer) -> None:
     """The answer counts in the server's metrics."""
     prediction, timing = answer.inferred.prediction, answer.inferred.timing
     metrics.predicted(answer.line.name, prediction.class_name, answer.route.verdict, answer.route.reason)
@@ -109,10 +105,3 @@ def note(metrics: Metrics, answer: Answer) -> None:
         total=answer.latency_ms / 1000,
         batch=timing.batch,
     )
-
-
-def _entry(services: Services, upload: Upload, outcome: Any) -> dict[str, Any]:
-    if isinstance(outcome, SortlineError):
-        return {"filename": upload.filename, "error": problem_of(outcome)}
-    note(services.metrics, outcome)
-    return {"filename": upload.filename, **native(outcome)}

@@ -16,6 +16,7 @@ from starlette.exceptions import HTTPException
 from starlette.responses import Response
 
 from sortline.api.access import NotAllowed
+from sortline.api.calls import InvalidParameter
 from sortline.api.multipart import BadMultipart
 from sortline.api.origins import ForeignHost, ForeignOrigin
 from sortline.api.uploads import BodyTooLarge, MissingImage, NotAPicture, TooManyImages
@@ -49,6 +50,7 @@ PROBLEMS: dict[type[SortlineError], tuple[int, str]] = {
     image.TruncatedImage: (422, "truncated-image"),
     image.CorruptImage: (422, "corrupt-image"),
     image.ImageError: (422, "unreadable-image"),
+    InvalidParameter: (422, "invalid-request"),
     NotAPicture: (415, "not-an-image"),
     BadMultipart: (400, "bad-multipart"),
     MissingImage: (400, "missing-image"),

@@ -8,11 +8,12 @@ from starlette.responses import Response
 
 from sortline.api.access import Scope, require
 from sortline.api.answers import encoded, for_older_clients, timestamp
-from sortline.api.classify import classify_all, form_of, note
-from sortline.api.deps import LineDep, OriginDep, ServicesDep
+from sortline.api.calls import call_of, described
+from sortline.api.classify import many_answers, one_answer
+from sortline.api.deps import LineDep, ServicesDep
 from sortline.api.errors import problem_of
-from sortline.api.uploads import many_images, one_image
 from sortline.errors import SortlineError
+from sortline.flows.classify import Answer
 
 router = APIRouter(tags=["older clients"], dependencies=[Depends(require(Scope.CLASSIFY))])
 
@@ -24,36 +25,29 @@ async def classes(live: LineDep) -> dict[str, Any]:
     return {"classes": names, "num_classes": len(names)}
 
 
-@router.post("/predict", summary="Classify one picture", openapi_extra=form_of("image", "file"))
+@router.post(
+    "/predict", summary="Classify one picture", openapi_extra=described("image", "file", in_path=False)
+)
 @router.post("/api/predict", include_in_schema=False)
 @router.post("/api/predict/", include_in_schema=False)
-async def predict(request: Request, services: ServicesDep, live: LineDep, origin: OriginDep) -> Response:
+async def predict(request: Request) -> Response:
     """One picture's class, under every name that older clients read."""
-    with services.admission.request() as ticket:
-        _ = live.model
-        upload = await one_image(request, ticket, max_bytes=services.path.limits.max_bytes)
-        answer = await services.path.classify(live, upload.data, origin)
-    note(services.metrics, answer)
-    return encoded(for_older_clients(answer, services.metrics.requests_per_minute))
+    call = call_of(request)
+    answer = await one_answer(request, call)
+    return encoded(for_older_clients(answer, call.services.metrics.requests_per_minute))
 
 
-@router.post("/predict/batch", summary="Classify many pictures", openapi_extra=form_of("files", many=True))
-async def predict_batch(
-    request: Request, services: ServicesDep, live: LineDep, origin: OriginDep
-) -> Response:
+@router.post(
+    "/predict/batch",
+    summary="Classify many pictures",
+    openapi_extra=described("files", many=True, in_path=False),
+)
+async def predict_batch(request: Request) -> Response:
     """An answer or an error for each picture, in order."""
-    with services.admission.request() as ticket:
-        _ = live.model
-        uploads = await many_images(request, ticket)
-        outcomes = await classify_all(services.path, live, uploads, origin)
-    entries: list[dict[str, Any]] = []
-    for upload, outcome in zip(uploads, outcomes, strict=True):
-        if isinstance(outcome, SortlineError):
-            entries.append({"filename": upload.filename, **problem_of(outcome)})
-            continue
-        note(services.metrics, outcome)
-        entry = for_older_clients(outcome, services.metrics.requests_per_minute)
-        entries.append({"filename": upload.filename, **entry})
+    call = call_of(request)
+    outcomes = await many_answers(request, call)
+    rate = call.services.metrics.requests_per_minute
+    entries = [{"filename": upload.filename, **_entry(outcome, rate)} for upload, outcome in outcomes]
     return encoded({"predictions": entries, "total": len(entries)})
 
 
@@ -72,3 +66,9 @@ async def stats(services: ServicesDep) -> dict[str, Any]:
         },
         "timestamp": timestamp(datetime.now(UTC)),
     }
+
+
+def _entry(outcome: Answer | SortlineError, requests_per_minute: int) -> dict[str, Any]:
+    if isinstance(outcome, Answer):
+        return for_older_clients(outcome, requests_per_minute)
+    return problem_of(outcome)
