@@ -7,6 +7,7 @@ PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 # A stamp stands for "installed since pyproject.toml last changed", so that a second start takes seconds.
 INSTALLED := $(VENV)/.installed
 INSTALLED_DEV := $(VENV)/.installed-dev
+WITH_TRAINING := -e '.[dev,train]' -c constraints-dev.txt -c constraints-train.txt
 # Passed on: make up ARGS="--port 8001", make test ARGS="-k lines".
 ARGS ?=
 
@@ -17,7 +18,7 @@ up: $(INSTALLED)  ## Install what is missing and start Sortline
 	@$(BIN)/sortline up $(ARGS)
 
 test: check  ## Run the checks and the whole test suite; TRAIN=1 with PyTorch (5 GB), for the tests of training
-	$(if $(TRAIN),@$(PIP) -e '.[dev,train]' -c constraints-dev.txt -c constraints-train.txt)
+	$(if $(TRAIN),@$(PIP) $(WITH_TRAINING))
 	$(BIN)/python -m pytest $(ARGS)
 
 check: $(INSTALLED_DEV)  ## Lint, types and the import contracts
@@ -34,7 +35,7 @@ bench: $(INSTALLED_DEV)  ## Measure serving against what the machine can do
 	$(BIN)/python benchmarks/serving.py $(ARGS)
 
 starter: $(INSTALLED_DEV)  ## Make the packaged bundle anew (needs the data sets; takes a while)
-	$(PIP) -e '.[train]' -c constraints-dev.txt -c constraints-train.txt
+	$(PIP) $(WITH_TRAINING)
 	$(BIN)/python -m sortline.training.starter $(ARGS)
 
 clean:  ## Remove the environment and the caches; data stays
