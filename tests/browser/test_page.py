@@ -71,6 +71,8 @@ class Visit:
 def browser() -> Iterator["Browser"]:
     """A headless Chromium."""
     if not CHROMIUM.exists():
+        if "SORTLINE_TEST_CHROMIUM" in os.environ:  # asked for, so its absence is no reason to pass
+            pytest.fail(f"SORTLINE_TEST_CHROMIUM names {CHROMIUM}, which is not there")
         pytest.skip(f"no Chromium at {CHROMIUM}; install it or set SORTLINE_TEST_CHROMIUM")
     with sync_api.sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=CHROMIUM, args=FLAGS)
