@@ -62,7 +62,7 @@ class Settings(BaseSettings):
         """Commas separate the entries of a variable that holds several."""
         if not isinstance(value, str):
             return value
-        return tuple(entry.strip() for entry in value.split(",") if entry.strip())
+        return tuple(entry.strip().lower().rstrip(".") for entry in value.split(",") if entry.strip())
 
     @property
     def database(self) -> str:

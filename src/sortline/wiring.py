@@ -90,6 +90,8 @@ def installation(settings: Settings) -> Iterator[Installation]:
     Raises:
         DatabaseUnreachable, StorageUnavailable: with what to do.
     """
+    # Pictures for review may show what is nobody else's business on a shared machine.
+    settings.data_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
     engine = connect(settings.database)
     try:
         migrate(engine, metadata)

@@ -35,7 +35,7 @@ def test_every_route_declares_a_scope_or_is_open_on_purpose() -> None:
 
 def test_other_host_is_refused(server: RunningServer) -> None:
     """A name that was pointed at this machine by another site (DNS rebinding) gets nothing."""
-    for host in ("evil.example", "127.0.0.1.evil.example", ""):
+    for host in ("evil.example", "127.0.0.1.evil.example", "", "["):
         answer = server.client.get("/api/v1/lines", headers={"Host": host})
         assert answer.status_code in (400, 403), host
 
@@ -45,6 +45,7 @@ def test_other_host_is_refused(server: RunningServer) -> None:
     [
         ("http://evil.example", "/predict", 403),
         ("null", "/predict", 403),
+        ("http://[", "/predict", 403),
         ("http://localhost:3000", "/predict", 200),
         ("http://localhost.evil.example", "/predict", 403),
         (None, "/predict", 200),

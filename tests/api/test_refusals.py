@@ -106,14 +106,65 @@ def test_line_without_model_says_what_to_do(server: RunningServer) -> None:
 
 @pytest.mark.parametrize(
     "policy",
-    [{"min_confidence": 2}, {"sample_share": -1}, {"no_such_setting": 1}, {"detector": "guess"}],
+    [
+        '{"min_confidence": 2}',
+        '{"sample_share": -1}',
+        '{"no_such_setting": 1}',
+        '{"detector": "guess"}',
+        '{"ood_threshold": NaN}',
+        '{"ood_threshold": 1e999}',
+        '{"watched": ["\\ud800"]}',
+        '{"watched": ["a\\u0000"]}',
+    ],
 )
-def test_bad_policy_changes_nothing(server: RunningServer, policy: dict[str, object]) -> None:
+def test_bad_policy_changes_nothing(server: RunningServer, policy: str) -> None:
     """A policy with an unknown setting or a value out of range is refused, and the old one stays."""
     before = server.client.get("/api/v1/lines/waste").json()["policy"]
-    answer = server.client.patch("/api/v1/lines/waste", json={"policy": policy})
+    answer = server.client.patch(
+        "/api/v1/lines/waste",
+        content=f'{{"policy": {policy}}}',
+        headers={"Content-Type": "application/json"},
+    )
     assert (answer.status_code, answer.json()["type"]) == (422, "urn:sortline:invalid-policy")
     assert server.client.get("/api/v1/lines/waste").json()["policy"] == before
+
+
+@pytest.mark.parametrize(
+    ("path", "status"),
+    [
+        ("/api/v1/lines/waste/counts?to=0001-01-01T00:00:00", 422),
+        ("/api/v1/lines/waste/counts?from=9999-12-31T23:59:59", 422),
+        ("/api/v1/lines/waste/predictions?class=%00", 422),
+        ("/lines/nowhere/stats", 404),
+        ("/lines/nowhere/classes", 404),
+    ],
+)
+def test_odd_questions_are_refused(server: RunningServer, path: str, status: int) -> None:
+    """What cannot be answered is told apart from what is not there, on both databases."""
+    assert server.client.get(path).status_code == status
+
+
+def test_form_of_very_many_fields_is_refused(server: RunningServer) -> None:
+    """Reading stops at the first field too many."""
+    body = b'--b\r\nContent-Disposition: form-data; name="x"\r\n\r\n\r\n' * 400_000 + b"--b--"
+    answer = server.client.post(
+        CLASSIFY + "/batch", content=body, headers={"Content-Type": "multipart/form-data; boundary=b"}
+    )
+    assert answer.json()["type"] == "urn:sortline:too-many-images"
+
+
+def test_idle_upload_holds_no_place_of_others(server: RunningServer) -> None:
+    """Clients that announce much and send nothing take nothing from the bytes the server may hold."""
+    host, port = server.url.removeprefix("http://").split(":")
+    head = (
+        f"POST /predict/batch HTTP/1.1\r\nHost: {host}\r\nContent-Type: multipart/form-data; boundary=b\r\n"
+    )
+    idle = [socket.create_connection((host, int(port))) for _ in range(3)]
+    for connection in idle:
+        connection.sendall(f"{head}Content-Length: {2**27}\r\n\r\n".encode())
+    assert server.client.post("/predict", files={"image": ("p.jpg", photo())}).status_code == 200
+    for connection in idle:
+        connection.close()
 
 
 def test_full_server_says_when_to_come_back(tmp_path_factory: pytest.TempPathFactory) -> None:

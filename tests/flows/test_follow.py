@@ -6,6 +6,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from sortline.db.session import writing
+from sortline.flows.follow import INTERVAL
 from sortline.flows.lines import create_line, register_folder
 from sortline.lines import store as lines
 from sortline.registry import store as registry
@@ -63,6 +64,20 @@ def test_broken_bundle_leaves_the_old_one_live(tmp_path: Path) -> None:
         assert within(5, lambda: bool(server.client.get("/api/v1/lines/waste").json()["problem"]))
         assert "model.onnx" in server.client.get("/api/v1/lines/waste").json()["problem"]
         assert served(server, "waste")
+
+
+def test_following_survives_what_nobody_thought_of(tmp_path: Path) -> None:
+    """After an error that is none of ours, changes are followed as before."""
+    with run_server(tmp_path) as server:
+        engine = server.services.engine
+        with engine.begin() as connection:
+            connection.exec_driver_sql("ALTER TABLE lines RENAME TO away")
+        time.sleep(2.5 * INTERVAL)
+        with engine.begin() as connection:
+            connection.exec_driver_sql("ALTER TABLE away RENAME TO lines")
+        with writing(engine) as session:
+            create_line(session, tmp_path / "bundles", "after", bundle="waste", who="test", reason="test")
+        assert within(5, lambda: served(server, "after"))
 
 
 def test_registering_again_changes_nothing(tmp_path: Path) -> None:

@@ -13,7 +13,15 @@ from sortline.errors import SortlineError
 from sortline.settings import Settings
 
 # A proxy stands in front: then the address that a request comes from says nothing about who sent it.
-PROXY_HEADERS = ("forwarded", "x-forwarded-for", "x-forwarded-host", "x-forwarded-proto", "x-real-ip")
+PROXY_HEADERS = (
+    "forwarded",
+    "via",
+    "x-forwarded-for",
+    "x-forwarded-host",
+    "x-forwarded-proto",
+    "x-real-ip",
+    "cf-connecting-ip",
+)
 
 
 class Scope(StrEnum):

@@ -46,10 +46,11 @@ def create_app(settings: Settings) -> FastAPI:
     )
     for router in (classify.router, lines.reads, lines.writes, health.router, health.metrics_router):
         app.include_router(router)
+    app.include_router(health.line_router)
     app.include_router(older_clients.router)
     # The same under each line's name, so that a client changes its base URL alone.
     app.include_router(older_clients.router, prefix="/lines/{line}", include_in_schema=False)
-    app.include_router(health.router, prefix="/lines/{line}", include_in_schema=False)
+    app.include_router(health.line_router, prefix="/lines/{line}", include_in_schema=False)
     app.include_router(pages.router)
     pages.mount(app)
     errors.install(app)

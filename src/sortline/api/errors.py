@@ -19,7 +19,7 @@ from sortline.api.access import NotAllowed
 from sortline.api.calls import InvalidParameter
 from sortline.api.multipart import BadMultipart
 from sortline.api.origins import ForeignHost, ForeignOrigin
-from sortline.api.uploads import BodyTooLarge, MissingImage, NotAPicture, TooManyImages
+from sortline.api.uploads import BodyTooLarge, BodyTooSlow, MissingImage, NotAPicture, TooManyImages
 from sortline.db.engine import DatabaseUnavailable
 from sortline.db.paging import BadCursor
 from sortline.engine import image
@@ -56,6 +56,7 @@ PROBLEMS: dict[type[SortlineError], tuple[int, str]] = {
     MissingImage: (400, "missing-image"),
     TooManyImages: (413, "too-many-images"),
     BodyTooLarge: (413, "body-too-large"),
+    BodyTooSlow: (408, "body-too-slow"),
     NotAllowed: (403, "not-allowed"),
     ForeignHost: (403, "foreign-host"),
     ForeignOrigin: (403, "foreign-origin"),
@@ -108,7 +109,7 @@ def answer(error: SortlineError, request: Request | None = None) -> Response:
     headers = {}
     if status == HTTPStatus.SERVICE_UNAVAILABLE:
         headers["Retry-After"] = str(getattr(error, "retry_after", RETRY_AFTER))
-    if isinstance(error, BodyTooLarge | Overloaded):
+    if isinstance(error, BodyTooLarge | BodyTooSlow | Overloaded):
         headers["Connection"] = "close"  # the rest of the body will not be read
     return _respond(request, problem(status, kind, str(error)), kind, headers)
 
@@ -132,7 +133,7 @@ def install(app: FastAPI) -> None:
         return _respond(request, problem(422, "invalid-request", detail), "invalid-request", {})
 
     async def unexpected(request: Request, error: Exception) -> Response:
-        log.error("unexpected error", exc_info=error)
+        # It is logged, with its trace, by the server that it is raised to.
         detail = "Something went wrong on the server; its log says more under this request's id."
         return _respond(request, problem(500, "internal-error", detail), "internal-error", {})
 

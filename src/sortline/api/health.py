@@ -12,6 +12,7 @@ from sortline.api.answers import encoded, timestamp
 from sortline.api.deps import LineDep, ServicesDep
 
 router = APIRouter(tags=["health"], dependencies=[Depends(open_to_all)])
+line_router = APIRouter(tags=["health"], dependencies=[Depends(open_to_all)])
 metrics_router = APIRouter(tags=["health"], dependencies=[Depends(require(Scope.CLASSIFY))])
 
 
@@ -29,7 +30,7 @@ async def ready(services: ServicesDep) -> Response:
     return encoded({"status": "ready"})
 
 
-@router.get(
+@line_router.get(
     "/health",
     summary="Health, for older clients",
     responses={503: {"description": "No model serves.", "content": {"application/json": {}}}},

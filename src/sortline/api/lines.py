@@ -8,9 +8,10 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from sortline.api.access import Scope, require
 from sortline.api.answers import Model, timestamp
+from sortline.api.calls import InvalidParameter
 from sortline.api.deps import LineDep, ServicesDep
 from sortline.db.session import reading, writing
-from sortline.engine.routing import Policy
+from sortline.engine.routing import Name, Policy
 from sortline.flows.follow import resolve_policy
 from sortline.flows.lines import create_line
 from sortline.lines import store
@@ -49,7 +50,7 @@ class NewLine(BaseModel):
     model_config = ConfigDict(extra="forbid")
 
     name: str = Field(description="1 to 63 of a-z, 0-9 and '-'.", examples=["returns"])
-    title: str | None = Field(default=None, max_length=200)
+    title: Name | None = Field(default=None, max_length=200)
     bundle: str | None = Field(
         default=None, description="Name or hash of a bundle to serve.", examples=["waste"]
     )
@@ -173,8 +174,8 @@ def get_counts(
     bucket: Literal["hour", "day"] = "day",
 ) -> Counts:
     """Predictions by class, verdict and reason, in buckets of an hour or a day."""
-    end = _aware(to) or datetime.now(UTC)
-    start = _aware(from_) or max(end, datetime.min.replace(tzinfo=UTC) + WEEK) - WEEK
+    end = _moment("to", to) or datetime.now(UTC)
+    start = _moment("from", from_) or end - WEEK
     with reading(services.engine) as session:
         found = monitoring.count(session, live.id, start, end, bucket)
         waiting = count_open(session, live.id)
@@ -195,7 +196,7 @@ def get_predictions(
     live: LineDep,
     limit: Annotated[int, Query(ge=1, le=500)] = 50,
     cursor: str | None = None,
-    class_: Annotated[str | None, Query(alias="class")] = None,
+    class_: Annotated[Name | None, Query(alias="class")] = None,
     verdict: Literal["accept", "review"] | None = None,
 ) -> PredictionPage:
     """The predictions of the last 30 days, newest first."""
@@ -237,6 +238,10 @@ def _row(found: RecordedPrediction) -> PredictionRow:
     )
 
 
-def _aware(moment: datetime | None) -> datetime | None:
-    """A moment without a zone is meant in UTC."""
-    return moment.replace(tzinfo=UTC) if moment is not None and moment.tzinfo is None else moment
+def _moment(name: str, given: datetime | None) -> datetime | None:
+    """A moment that can be counted from; without a zone it is meant in UTC."""
+    if given is None:
+        return None
+    if not 1970 < given.year < 9999:
+        raise InvalidParameter(name, given.isoformat(), "between 1971 and 9998")
+    return given if given.tzinfo else given.replace(tzinfo=UTC)

@@ -52,8 +52,8 @@ async def predict_batch(request: Request) -> Response:
 
 
 @router.get("/stats", summary="Figures since start")
-async def stats(services: ServicesDep) -> dict[str, Any]:
-    """Requests and prediction latency of this server since it started."""
+async def stats(services: ServicesDep, line: LineDep) -> dict[str, Any]:
+    """Requests and prediction latency of this server, all its lines together, since it started."""
     metrics, latency = services.metrics, services.metrics.latency
     return {
         "total_requests": metrics.total_requests,

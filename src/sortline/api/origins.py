@@ -45,13 +45,21 @@ def check_host(host: str, settings: Settings) -> None:
     Raises:
         ForeignHost: it may not.
     """
-    name = urlsplit(f"//{host}").hostname or ""
+    name = _name(host)
     if name in LOOPBACK_NAMES or name in settings.allowed_hosts or name == settings.host:
         return
     try:
         ipaddress.ip_address(name)
     except ValueError:
         raise ForeignHost(host) from None
+
+
+def _name(host: str) -> str:
+    """The name or address in a Host header, in lower case, without port and final dot; empty for nonsense."""
+    try:
+        return (urlsplit(f"//{host}").hostname or "").rstrip(".")
+    except ValueError:
+        return ""
 
 
 def check_origin(origin: str | None, host: str, method: str, path: str, settings: Settings) -> None:
@@ -62,7 +70,7 @@ def check_origin(origin: str | None, host: str, method: str, path: str, settings
     """
     if origin is None or method in SAFE_METHODS:
         return
-    if urlsplit(origin).netloc == host and origin.startswith(("http://", "https://")):
+    if origin in (f"http://{host}", f"https://{host}"):
         return
     if not cross_origin_allowed(origin, path, settings):
         raise ForeignOrigin(origin)

@@ -1,5 +1,6 @@
 """The pictures in a request, read into memory under the limits that keep the server's memory flat."""
 
+import asyncio
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -13,6 +14,10 @@ from sortline.serving.admission import Ticket
 # Headers and boundaries around a picture in a form.
 _FORM_OVERHEAD = 64 * 1024
 MAX_BATCH = 64
+# Fields beside the pictures that a client may send along.
+MAX_PARTS = MAX_BATCH + 16
+# A picture of 32 MB over a slow uplink of 5 Mbit/s takes 50 s.
+BODY_SECONDS = 60
 MAX_BATCH_BYTES = 128 * 1024 * 1024
 SINGLE_FIELDS = ("image", "file")
 BATCH_FIELDS = ("images", "files", "image", "file")
@@ -32,7 +37,7 @@ class MissingImage(SortlineError):
     def __init__(self, expected: Sequence[str], found: Sequence[str]) -> None:
         self.expected, self.found = tuple(expected), tuple(found)
         fields = " or ".join(repr(name) for name in expected)
-        there = ", ".join(repr(name) for name in found) or "none"
+        there = ", ".join(repr(name[:40]) for name in found[:5]) or "none"
         super().__init__(
             f"No picture in the form: send it as a file in the field {fields} (fields found: {there})."
         )
@@ -41,9 +46,15 @@ class MissingImage(SortlineError):
 class TooManyImages(SortlineError):
     """More pictures in one request than a batch may have."""
 
-    def __init__(self, count: int) -> None:
-        self.count = count
-        super().__init__(f"{count} pictures in one request; send at most {MAX_BATCH}.")
+    def __init__(self) -> None:
+        super().__init__(f"Too many pictures or fields in one request; send at most {MAX_BATCH} pictures.")
+
+
+class BodyTooSlow(SortlineError):
+    """A body that did not arrive in time."""
+
+    def __init__(self) -> None:
+        super().__init__(f"The request's body did not arrive within {BODY_SECONDS} s; send it again.")
 
 
 class NotAPicture(SortlineError):
@@ -80,8 +91,7 @@ async def one_image(request: Request, ticket: Ticket, *, max_bytes: int) -> Uplo
         if not body:
             raise EmptyImage
         return Upload(filename=None, data=body)
-    found = list(parts(content_type, body))
-    return _uploads(found, SINGLE_FIELDS)[0]
+    return _uploads(content_type, body, SINGLE_FIELDS)[0]
 
 
 async def many_images(request: Request, ticket: Ticket) -> list[Upload]:
@@ -94,13 +104,18 @@ async def many_images(request: Request, ticket: Ticket) -> list[Upload]:
     if not content_type.lower().startswith("multipart/form-data"):
         raise NotAPicture(content_type)
     body = await _body(request, ticket, MAX_BATCH_BYTES)
-    uploads = _uploads(list(parts(content_type, body)), BATCH_FIELDS)
+    uploads = _uploads(content_type, body, BATCH_FIELDS)
     if len(uploads) > MAX_BATCH:
-        raise TooManyImages(len(uploads))
+        raise TooManyImages
     return uploads
 
 
-def _uploads(found: list[Part], fields: Sequence[str]) -> list[Upload]:
+def _uploads(content_type: str, body: bytes, fields: Sequence[str]) -> list[Upload]:
+    found: list[Part] = []
+    for part in parts(content_type, body):
+        found.append(part)
+        if len(found) > MAX_PARTS:  # a hundred megabytes hold two million empty parts
+            raise TooManyImages
     uploads = [Upload(filename=part.filename, data=part.data) for part in found if part.name in fields]
     if not uploads:
         raise MissingImage(fields[:2], sorted({part.name for part in found}))
@@ -108,18 +123,19 @@ def _uploads(found: list[Part], fields: Sequence[str]) -> list[Upload]:
 
 
 async def _body(request: Request, ticket: Ticket, limit: int) -> bytes:
-    """The whole body; its bytes are held against the server's budget before they arrive, where their number is told."""
+    """The whole body; its bytes count against the server's budget as they arrive, so that an idle client holds none."""
     announced = request.headers.get("content-length", "")
-    if announced.isdigit():
-        if int(announced) > limit:
-            raise BodyTooLarge(limit)
-        ticket.hold(int(announced))
+    if announced.isdigit() and int(announced) > limit:
+        raise BodyTooLarge(limit)
     chunks, size = [], 0
-    async for chunk in request.stream():
-        size += len(chunk)
-        if size > limit:
-            raise BodyTooLarge(limit)
-        if not announced.isdigit():
-            ticket.hold(len(chunk))
-        chunks.append(chunk)
+    try:
+        async with asyncio.timeout(BODY_SECONDS):
+            async for chunk in request.stream():
+                size += len(chunk)
+                if size > limit:
+                    raise BodyTooLarge(limit)
+                ticket.hold(len(chunk))
+                chunks.append(chunk)
+    except TimeoutError:
+        raise BodyTooSlow from None
     return chunks[0] if len(chunks) == 1 else b"".join(chunks)

@@ -142,7 +142,7 @@ def _postgresql(url: URL) -> Engine:
     try:
         return create_engine(url, pool_pre_ping=True, connect_args={"connect_timeout": CONNECT_TIMEOUT_S})
     except (ModuleNotFoundError, NoSuchModuleError) as error:
-        problem = "PostgreSQL needs its driver; run: pip install 'sortline[postgres]'"
+        problem = "PostgreSQL needs its driver; run: pip install 'psycopg[binary]'"
         raise BadDatabaseUrl(_shown(url), problem) from error
 
 

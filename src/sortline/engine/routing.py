@@ -1,12 +1,11 @@
 """From a prediction to a verdict: accept the item, or set it aside for a person, and why."""
 
 import hashlib
-from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import Literal, Protocol
+from typing import Annotated, Literal, Protocol
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
 
 class Verdict(StrEnum):
@@ -26,10 +25,19 @@ class Reason(StrEnum):
     SAMPLED = "sampled"  # the random control share
 
 
+def _printable(name: str) -> str:
+    if not name.isprintable():
+        raise ValueError("a class's name has printable characters only")
+    return name
+
+
+Name = Annotated[str, AfterValidator(_printable)]
+
+
 class Policy(BaseModel):
     """When a line sets items aside. A bundle brings defaults; a line overrides what it wants different."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
 
     detector: Literal["energy", "max_softmax", "wastex"] = Field(
         default="energy",
@@ -42,7 +50,7 @@ class Policy(BaseModel):
     min_confidence: float = Field(
         default=0.5, ge=0, le=1, description="Calibrated confidence below which an item is ambiguous."
     )
-    watched: tuple[str, ...] = Field(default=(), description="Classes a person always sees.")
+    watched: tuple[Name, ...] = Field(default=(), description="Classes a person always sees.")
     sample_share: float = Field(default=0.01, ge=0, le=1, description="Share of accepted items also shown.")
     min_brightness: float = Field(
         default=8.0, ge=0, le=255, description="Mean brightness under which it is too dark."
@@ -97,11 +105,6 @@ def route(sighting: Sighting, policy: Policy, *, prediction_id: str) -> Route:
 def lot(prediction_id: str) -> float:
     """A number in [0, 1), uniform over ids and fixed for each."""
     return int.from_bytes(hashlib.blake2b(prediction_id.encode(), digest_size=8).digest()) / 2**64
-
-
-def unknown_classes(policy: Policy, known: AbstractSet[str]) -> tuple[str, ...]:
-    """The watched classes that a line does not have, in order."""
-    return tuple(name for name in policy.watched if name not in known)
 
 
 def _reason(sighting: Sighting, policy: Policy) -> Reason | None:

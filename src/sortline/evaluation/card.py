@@ -83,11 +83,6 @@ class ArithmeticFigures:
     test_flagged: float  # share of the known test photos above the OOD threshold
     serves: bool
 
-    @property
-    def points_lost(self) -> float:
-        """Percentage points of test accuracy lost against float32; negative where it gained."""
-        return 100 * (self.test_f32 - self.test)
-
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Card:

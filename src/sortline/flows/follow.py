@@ -1,7 +1,9 @@
 """Following the database: what the ledger says is live is what this server serves, at most a second later."""
 
 import logging
+import math
 import threading
+import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
@@ -21,6 +23,8 @@ from sortline.serving.live import LiveLine, LiveLines
 log = logging.getLogger(__name__)
 
 INTERVAL = 1.0
+# Seconds until a bundle that could not be loaded is tried again: the disk may have been full.
+TRY_AGAIN = 60.0
 
 
 class InvalidPolicy(SortlineError):
@@ -55,6 +59,7 @@ class Follower:
         self._engine, self._live, self._load = engine, live, load
         self._serving: dict[int, tuple[_State, LiveLine]] = {}
         self._loaded: dict[str, Loaded] = {}
+        self._try_again: dict[int, float] = {}
         self._one = threading.Lock()
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._follow, name="follower", daemon=True)
@@ -87,15 +92,20 @@ class Follower:
                 self.refresh()
             except SortlineError as error:
                 log.warning("cannot follow the database just now: %s", error)
+            except Exception:
+                # Whatever it is, the thread must live on: without it, no change would ever be served again.
+                log.exception("following the database failed; it is tried again")
 
     def _line(self, state: _State) -> LiveLine:
         before = self._serving.get(state.line.id)
-        if before and before[0] == state:
+        if before and before[0] == state and time.monotonic() < self._try_again.get(state.line.id, math.inf):
             return before[1]
+        self._try_again.pop(state.line.id, None)
         try:
             return self._fresh(state)
-        except (SortlineError, OSError) as error:
+        except Exception as error:  # a native library may raise anything; the other lines serve all the same
             log.exception("line %s: its live bundle cannot be loaded", state.line.name)
+            self._try_again[state.line.id] = time.monotonic() + TRY_AGAIN
             return _troubled(state, before[1] if before else None, str(error))
 
     def _fresh(self, state: _State) -> LiveLine:

@@ -54,4 +54,6 @@ class RollUp:
                     log.info("forgot %d predictions older than %s", forgotten, store.KEEP)
             except SortlineError as error:
                 log.warning("old predictions stay for another hour: %s", error)
+            except Exception:  # the thread must live on, or the table grows for ever
+                log.exception("old predictions stay for another hour")
             self._stop.wait(HOUR)

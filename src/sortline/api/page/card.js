@@ -54,7 +54,9 @@ export function createCard(file, { curl, onRemove, onRetry }) {
       setState(answer.verdict, "");
     },
     failed(problem) {
-      find(".problem-title").textContent = problem.title || "Something went wrong";
+      find(".problem-title").textContent = "Not classified";
+      // What is wrong with the picture itself stays wrong.
+      find(".retry").hidden = problem.status >= 400 && problem.status < 500 && problem.status !== 408;
       find(".problem-detail").textContent = problem.message;
       setState("error", "");
     },
