@@ -36,13 +36,13 @@ def test_the_newest_promotion_is_live(engine: Engine) -> None:
     with writing(engine) as session:
         waste, other = lines.create_line(session, "waste").id, lines.create_line(session, "other").id
         old, new = register(session, "a"), register(session, "b")
-        assert store.live_bundle(session, waste) is None
+        assert store.live_bundles(session).get(waste) is None
         store.promote(session, waste, old.hash, who="ana", reason="first")
         store.promote(session, waste, new.hash, who="ana", reason="better", evidence={"gain": 0.02})
-        assert store.live_bundle(session, waste) == new
+        assert store.live_bundles(session).get(waste) == new
         entry = store.promote(session, waste, old.hash, who="bo", reason="worse on cans", action="rollback")
-        assert store.live_bundle(session, waste) == old
-        assert store.live_bundle(session, other) is None
+        assert store.live_bundles(session).get(waste) == old
+        assert store.live_bundles(session).get(other) is None
         ledger = store.ledger(session, waste)
     assert ledger[0] == entry
     assert [(each.action, each.who) for each in ledger] == [

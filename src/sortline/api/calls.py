@@ -52,7 +52,7 @@ def call_of(request: Request) -> Call:
         InvalidParameter: a query parameter has a value it cannot have.
     """
     line, query = line_of(request), request.query_params
-    _ = line.model
+    _ = line.model  # before the body is read
     source, explain = query.get("source", "api"), query.get("explain", "false")
     if not _SOURCE.fullmatch(source):
         raise InvalidParameter(

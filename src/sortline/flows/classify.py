@@ -62,7 +62,7 @@ class ClassifyPath:
             ImageError: the picture cannot be read; nothing is counted.
             DatabaseUnavailable, StorageUnavailable: it could not be recorded, so there is no answer.
         """
-        _ = line.model
+        _ = line.model  # raises here, on the caller's side, never on an inference thread
         passage = _Passage(self.recorder, line, data, origin)
         job = Job(
             line=line,

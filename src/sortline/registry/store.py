@@ -57,19 +57,6 @@ def list_bundles(session: Session) -> list[BundleRecord]:
     return [_bundle(row._mapping) for row in session.execute(query)]
 
 
-def live_bundle(session: Session, line_id: int) -> BundleRecord | None:
-    """The bundle that serves a line, or None before its first promotion."""
-    query = (
-        select(bundles)
-        .join(promotions, promotions.c.bundle_hash == bundles.c.hash)
-        .where(promotions.c.line_id == line_id)
-        .order_by(promotions.c.id.desc())
-        .limit(1)
-    )
-    row = session.execute(query).one_or_none()
-    return None if row is None else _bundle(row._mapping)
-
-
 def live_bundles(session: Session) -> dict[int, BundleRecord]:
     """The bundle that serves each line that has one, by the line's id."""
     last = select(func.max(promotions.c.id)).group_by(promotions.c.line_id)

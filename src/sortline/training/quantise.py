@@ -10,7 +10,7 @@ import numpy as np
 import onnx
 from numpy.typing import NDArray
 
-# More photos changed neither the ranges nor the accuracy by anything measurable.
+# NNCF's own default. Whether more would cost less accuracy was not measured.
 PHOTOS = 300
 
 
