@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from sortline.catalogue.store import get_image
+from sortline.catalogue.store.images import get_image
 from sortline.db.session import reading
 from sortline.review.store import list_items
 from tests.pictures import drawn, encode, exif_with, photo

@@ -5,8 +5,8 @@ from datetime import UTC, datetime
 
 from sqlalchemy import Engine
 
-from sortline.catalogue import store
 from sortline.catalogue.image import ImageRecord
+from sortline.catalogue.store import images as store
 from sortline.db.session import writing
 
 PHOTO = ImageRecord(

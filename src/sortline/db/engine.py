@@ -15,6 +15,7 @@ from typing import Any
 
 from sqlalchemy import URL, Connection, Engine, create_engine, event, make_url
 from sqlalchemy.exc import ArgumentError, DBAPIError, NoSuchModuleError, SQLAlchemyError
+from sqlalchemy.exc import TimeoutError as PoolTimeout
 
 from sortline.errors import SortlineError
 
@@ -79,10 +80,9 @@ class DatabaseUnreachable(DatabaseUnavailable):
 
 def unavailable(url: URL, error: SQLAlchemyError) -> DatabaseUnavailable | None:
     """The typed error for a database that cannot work now, or None for a fault of ours (wrong SQL)."""
-    if not isinstance(error, DBAPIError):
-        # The pool's own timeout: every connection is in use.
+    if isinstance(error, PoolTimeout):
         return DatabaseUnavailable(_shown(url), "every connection is in use", "try again in a moment")
-    advice = _advice(error)
+    advice = _advice(error) if isinstance(error, DBAPIError) else None
     return None if advice is None else DatabaseUnavailable(_shown(url), _reason(error), advice)
 
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from sortline.catalogue.image import ImageRecord
-from sortline.catalogue.store import add_images
+from sortline.catalogue.store.images import add_images
 from sortline.db.session import Session
 from sortline.engine.canonical import Canonical
 from sortline.engine.classifier import Prediction

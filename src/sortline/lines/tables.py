@@ -33,6 +33,30 @@ classes = Table(
     Column("name", String(200), nullable=False),
     Column("position", Integer, nullable=False),
     Column("retired_at", UtcDateTime),
+    Column("merged_into", Integer),
     Column("created_at", UtcDateTime, nullable=False),
     UniqueConstraint("line_id", "name"),
 )
+
+# Names a class had before it was renamed, or that of a class merged into it: they keep naming it.
+class_aliases = Table(
+    "class_aliases",
+    metadata,
+    Column("line_id", ForeignKey("lines.id"), primary_key=True),
+    Column("name", String(200), primary_key=True),
+    Column("class_id", ForeignKey("classes.id"), nullable=False),
+    Column("since", UtcDateTime, nullable=False),
+)
+
+# What happened to a class: created, renamed, retired, restored, merged. Append-only.
+class_events = Table(
+    "class_events",
+    metadata,
+    Column("id", Integer, primary_key=True),
+    Column("class_id", ForeignKey("classes.id"), nullable=False),
+    Column("action", String(20), nullable=False),
+    Column("detail", json_type(), nullable=False),
+    Column("who", String(200), nullable=False),
+    Column("at", UtcDateTime, nullable=False),
+)
+Index("ix_class_events_class_id_id", class_events.c.class_id, class_events.c.id)
