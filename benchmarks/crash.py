@@ -30,7 +30,7 @@ from sortline.db.session import reading
 from sortline.errors import SortlineError
 from sortline.monitoring.tables import predictions
 from sortline.review.tables import review_items
-from sortline.storage.blobs import LocalBlobs
+from sortline.storage.local import LocalBlobs
 
 HALF_TO_REVIEW = {"sample_share": 0.5, "min_confidence": 0, "ood_threshold": 1e9, "min_sharpness": 0}
 BOUNDARY = "sortline-crash-test"

@@ -23,6 +23,10 @@ class Settings(BaseSettings):
         validation_alias=AliasChoices("SORTLINE_DATABASE_URL", "DATABASE_URL"),
         description="PostgreSQL or SQLite by URL; SQLite in the data folder if unset.",
     )
+    blobs_url: str | None = Field(
+        default=None,
+        description="Where pictures lie, by URL: s3, gs, az, file or memory; `blobs` in the data folder if unset.",
+    )
     host: str = Field(default="127.0.0.1", description="Address to listen on.")
     port: int = Field(
         default=8000,
@@ -51,6 +55,11 @@ class Settings(BaseSettings):
     )
     max_request_bytes: int = Field(
         default=256 * 1024 * 1024, ge=1, description="Bytes of pictures held at once, in all requests."
+    )
+    max_upload_bytes: int = Field(
+        default=32 * 1024**3,
+        ge=1,
+        description="Bytes of one archive sent for an import, which goes to the disk.",
     )
     log_level: Literal["debug", "info", "warning", "error"] = Field(
         default="info", description="Least severe message that is logged; debug logs every request."

@@ -1,6 +1,6 @@
 """From settings to running services: the one place where the parts of the house are put together."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from functools import partial
@@ -17,10 +17,16 @@ from sortline.engine.bundle import read_bundle
 from sortline.engine.choice import choose
 from sortline.engine.classifier import Classifier
 from sortline.engine.packaged import packaged_bundles
+from sortline.engine.thumbnail import SIZES
 from sortline.flows.classify import ClassifyPath
 from sortline.flows.follow import Follower, Loaded
+from sortline.flows.ingest import Tools
 from sortline.flows.lines import bundle_folder, create_line
 from sortline.flows.record import Sight, keep_pictures, record
+from sortline.flows.thumbnail_work import ThumbnailWork
+from sortline.flows.trained import trained_lookup
+from sortline.flows.uploads import sweep_uploads, uploads_folder
+from sortline.flows.work import Task, build_next, rebase_next, run_next_import
 from sortline.lines import store as lines
 from sortline.lines import tables as _lines
 from sortline.lines.line import LineExists
@@ -35,20 +41,23 @@ from sortline.serving.inference import Inference
 from sortline.serving.live import LiveLines
 from sortline.serving.recorder import Recorder
 from sortline.settings import Settings
-from sortline.storage.blobs import LocalBlobs
+from sortline.storage.blobs import Blobs, open_blobs
 
 # Importing the tables of every domain fills the metadata that migrations are held against.
 TABLES = (_catalogue, _lines, _monitoring, _registry, _review)
 STARTER = "waste"
+# Seconds between looks for archives that no import needs any more.
+UPLOADS_EVERY_S = 600.0
 
 
 @dataclass(frozen=True, kw_only=True)
 class Installation:
-    """What a command needs: the settings, the migrated database and the pictures."""
+    """What a command needs: the settings, the migrated database, the pictures, and their thumbnails by size in px."""
 
     settings: Settings
     engine: Engine
-    blobs: LocalBlobs
+    blobs: Blobs
+    thumbnails: Mapping[int, Blobs]
 
     @property
     def bundles_dir(self) -> Path:
@@ -88,22 +97,33 @@ def installation(settings: Settings) -> Iterator[Installation]:
     """The installation, made ready if it is new: database migrated, starter bundle and first line in place.
 
     Raises:
-        DatabaseUnreachable, StorageUnavailable: with what to do.
+        DatabaseUnreachable, InvalidBlobsUrl, StorageUnavailable: with what to do.
     """
     # Pictures for review may show what is nobody else's business on a shared machine.
     settings.data_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
-    engine = connect(settings.database)
-    try:
+    with ExitStack() as closing:
+        engine = connect(settings.database)
+        closing.callback(engine.dispose)
         migrate(engine, metadata)
-        blobs = LocalBlobs(settings.data_dir / "blobs")
-        try:
-            ready = Installation(settings=settings, engine=engine, blobs=blobs)
-            _first_start(ready)
-            yield ready
-        finally:
-            blobs.close()
-    finally:
-        engine.dispose()
+        ready = Installation(
+            settings=settings,
+            engine=engine,
+            blobs=_blobs(closing, settings, settings.data_dir / "blobs"),
+            thumbnails={
+                size: _blobs(closing, settings, settings.data_dir, f"thumbnails/{size}", durable=False)
+                for size in SIZES
+            },
+        )
+        _first_start(ready)
+        yield ready
+
+
+def _blobs(
+    closing: ExitStack, settings: Settings, folder: Path, prefix: str = "", *, durable: bool = True
+) -> Blobs:
+    blobs = open_blobs(settings.blobs_url, folder, prefix, durable=durable)
+    closing.callback(blobs.close)
+    return blobs
 
 
 @contextmanager
@@ -142,6 +162,34 @@ def services(ready: Installation) -> Iterator[Services]:
 def _start(closing: ExitStack, part: Recorder[Sight] | Inference | Follower | RollUp) -> None:
     part.start()
     closing.callback(part.close)
+
+
+def import_tools(ready: Installation) -> Tools:
+    """What an import works with; what registered bundles were trained on is as it is now."""
+    with reading(ready.engine) as session:
+        trained = trained_lookup(session, ready.bundles_dir)
+    return Tools(engine=ready.engine, blobs=ready.blobs, trained=trained)
+
+
+def tasks(ready: Installation) -> tuple[Task, ...]:
+    """What a worker does, in the order of its turns."""
+    return (
+        Task(
+            name="imports",
+            run=lambda stop: run_next_import(ready.engine, lambda: import_tools(ready), stop),
+        ),
+        Task(name="versions", run=lambda stop: build_next(ready.engine, stop)),
+        Task(name="bases", run=lambda stop: rebase_next(ready.engine, stop)),
+        Task(
+            name="thumbnails",
+            run=ThumbnailWork(ready.engine, ready.blobs, ready.thumbnails, ready.cache_dir / "thumbnails"),
+        ),
+        Task(
+            name="uploads",
+            run=lambda _: sweep_uploads(ready.engine, uploads_folder(ready.settings.data_dir)) > 0,
+            every=UPLOADS_EVERY_S,
+        ),
+    )
 
 
 def load_bundle(ready: Installation, bundle: BundleRecord, inference: Inference) -> Loaded:

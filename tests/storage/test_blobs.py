@@ -1,36 +1,49 @@
-"""Blobs that survive, and refusals that leave nothing behind."""
+"""What every kind of blob store does: on a disk, in a bucket, in memory."""
 
 import hashlib
-import os
-import signal
+import random
 import subprocess
 import sys
 import threading
-import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
 
-from sortline.storage.blobs import (
-    Blobs,
-    InvalidBlobName,
-    LocalBlobs,
-    MemoryBlobs,
-    StorageUnavailable,
-    UnknownBlob,
-)
+from sortline.storage.blobs import Blobs, Stored, open_blobs
+from sortline.storage.errors import InvalidBlobName, InvalidBlobsUrl, UnknownBlob
+
+KINDS = ["folder", "file", "memory", "s3"]
+Open = Callable[..., Blobs]
 
 
-@pytest.fixture(params=["local", "memory"])
-def blobs(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Blobs]:
+@pytest.fixture(params=KINDS)
+def url(request: pytest.FixtureRequest, tmp_path: Path) -> str | None:
+    """Where blobs can be kept."""
+    if request.param == "s3":
+        return str(request.getfixturevalue("s3_url"))
+    return {"folder": None, "file": (tmp_path / "elsewhere").as_uri(), "memory": "memory://"}[request.param]
+
+
+@pytest.fixture
+def opened(url: str | None, tmp_path: Path) -> Iterator[Open]:
+    """Opens a store of each kind, below a prefix if one is given."""
+    with ExitStack() as closing:
+
+        def one(prefix: str = "", *, durable: bool = True) -> Blobs:
+            blobs = open_blobs(url, tmp_path / "blobs", prefix, durable=durable)
+            closing.callback(blobs.close)
+            return blobs
+
+        yield one
+
+
+@pytest.fixture
+def blobs(opened: Open) -> Blobs:
     """An empty store of each kind."""
-    if request.param == "memory":
-        yield MemoryBlobs()
-        return
-    local = LocalBlobs(tmp_path / "blobs")
-    yield local
-    local.close()
+    return opened()
 
 
 def named(*contents: bytes) -> list[tuple[str, bytes]]:
@@ -38,9 +51,9 @@ def named(*contents: bytes) -> list[tuple[str, bytes]]:
     return [(hashlib.sha256(data).hexdigest(), data) for data in contents]
 
 
-def stored(folder: Path) -> list[Path]:
-    """Every file below a folder."""
-    return sorted(path for path in folder.rglob("*") if path.is_file())
+def names(blobs: Blobs) -> list[str]:
+    """The names of all blobs, in the order they are told."""
+    return [one.name for one in blobs.stored()]
 
 
 def test_what_was_put_can_be_got(blobs: Blobs) -> None:
@@ -50,12 +63,22 @@ def test_what_was_put_can_be_got(blobs: Blobs) -> None:
     blobs.put_many(group)
     blobs.put_many([])
     assert [blobs.get(name) for name, _ in group] == [b"one", b"two", b"one", b""]
+    assert all(blobs.exists(name) for name, _ in group)
     name = group[0][0]
     blobs.delete(name)
     blobs.delete(name)
     assert not blobs.exists(name)
     with pytest.raises(UnknownBlob):
         blobs.get(name)
+
+
+def test_a_chunk_of_an_import_is_put_at_once(blobs: Blobs) -> None:
+    """Hundreds, some of them there before, one twice, one large."""
+    group = named(*(b"%d" % number for number in range(200)), random.Random(1).randbytes(6_000_000))
+    blobs.put_many(group[50:100])
+    blobs.put_many([*group, group[7]])
+    assert all(blobs.get(name) == data for name, data in group)
+    assert names(blobs) == sorted(name for name, _ in group)
 
 
 @pytest.mark.parametrize(
@@ -68,109 +91,122 @@ def test_a_name_that_is_no_hash_is_refused(blobs: Blobs, name: str) -> None:
             use(name)
 
 
-def test_files_and_folders_are_flushed_before_it_returns(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """Three files in two folders: three files, then two folders; a known file: its folder alone."""
-    blobs = LocalBlobs(tmp_path)
-    group = [("aa" + "0" * 62, b"x"), ("aa" + "1" * 62, b"y"), ("bb" + "0" * 62, b"z")]
-    flushed: list[str] = []
-    real = os.fsync
+def test_all_are_listed_in_the_order_of_their_names(blobs: Blobs) -> None:
+    """With size and time; the order is that of the hashes, whatever the order they came in."""
+    assert list(blobs.stored()) == []
+    before = datetime.now(UTC)
+    group = named(*(b"x" * size for size in range(60)))
+    random.Random(2).shuffle(group)
+    for each in group[:3]:
+        blobs.put_many([each])
+    blobs.put_many(group[3:])
+    found = list(blobs.stored())
+    assert [(one.name, one.size) for one in found] == [(name, len(data)) for name, data in sorted(group)]
+    # A bucket tells whole seconds.
+    assert all(abs(one.modified - before) < timedelta(seconds=30) for one in found)
+    assert isinstance(found[0], Stored)
 
-    def note(descriptor: int) -> None:
-        flushed.append(Path(f"/proc/self/fd/{descriptor}").readlink().name)
-        real(descriptor)
 
-    monkeypatch.setattr("os.fsync", note)
+def test_a_listing_may_be_left_and_blobs_deleted_meanwhile(blobs: Blobs) -> None:
+    """Whoever repairs deletes what is listed, and may stop at any time."""
+    group = named(*(b"%d" % number for number in range(100)))
     blobs.put_many(group)
-    assert sorted(name for name in flushed if len(name) == 2) == ["aa", "bb"]
-    assert sum(len(name) > 2 for name in flushed) == 3
-    assert {len(name) for name in flushed[3:]} == {2}, "folders after their files"
-    flushed.clear()
-    blobs.put_many(group[:1])
-    assert flushed == ["aa"]
-    blobs.close()
+    for number, one in enumerate(blobs.stored()):
+        blobs.delete(one.name)
+        if number == 49:
+            break
+    assert names(blobs) == sorted(name for name, _ in group)[50:]
 
 
-def test_a_damaged_file_is_replaced(tmp_path: Path) -> None:
-    """A file of another size than its content's is written anew."""
-    blobs = LocalBlobs(tmp_path)
-    ((name, data),) = group = named(b"whole")
-    (tmp_path / name[:2] / name).write_bytes(b"wh")
-    blobs.put_many(group)
-    assert blobs.get(name) == data
-    blobs.close()
+def test_stores_below_a_prefix_are_their_own(opened: Open) -> None:
+    """The same name in three stores: neither sees what the others hold."""
+    name = "ab" * 32
+    stores = [opened(), opened("thumbnails/128", durable=False), opened("thumbnails/384", durable=False)]
+    for number, store in enumerate(stores):
+        assert not store.exists(name)
+        assert names(store) == []
+        store.put_many([(name, b"%d" % number)])
+    assert [store.get(name) for store in stores] == [b"0", b"1", b"2"]
+    assert [names(store) for store in stores] == [[name]] * 3
+    stores[1].delete(name)
+    assert [store.exists(name) for store in stores] == [True, False, True]
 
 
-def test_threads_may_put_the_same_blob_at_once(tmp_path: Path) -> None:
-    """Eight threads, one picture: one whole file, nothing else."""
-    blobs = LocalBlobs(tmp_path)
-    ((name, data),) = group = named(b"same" * 1000)
-    threads = [threading.Thread(target=blobs.put_many, args=(group,)) for _ in range(8)]
+def test_what_can_be_made_again_is_replaced(opened: Open) -> None:
+    """A thumbnail made anew, of another size in bytes, takes the place of the first."""
+    derived = opened("thumbnails/128", durable=False)
+    name = "ab" * 32
+    derived.put_many([(name, b"first")])
+    derived.put_many([(name, b"another")])
+    assert derived.get(name) == b"another"
+
+
+@pytest.mark.parametrize("url", ["folder", "file", "s3"], indirect=True)
+def test_blobs_are_there_when_the_store_is_opened_again(opened: Open) -> None:
+    """Both kinds, by another process as it were."""
+    group = named(b"kept")
+    for prefix, durable in (("", True), ("embeddings", False)):
+        opened(prefix, durable=durable).put_many(group)
+        assert opened(prefix, durable=durable).get(group[0][0]) == b"kept"
+
+
+@pytest.mark.parametrize("url", ["folder"], indirect=True)
+def test_folders_are_where_the_documents_say(opened: Open, tmp_path: Path) -> None:
+    """Pictures in the folder itself, a namespace below it."""
+    ((name, data),) = group = named(b"here")
+    opened().put_many(group)
+    opened("thumbnails/128", durable=False).put_many(group)
+    for folder in (tmp_path / "blobs", tmp_path / "blobs" / "thumbnails" / "128"):
+        assert (folder / name[:2] / name).read_bytes() == data
+
+
+def test_threads_may_put_and_get_at_once(blobs: Blobs) -> None:
+    """Eight threads with pictures in common: all are whole, nothing else is there."""
+    group = named(*(bytes([number]) * 1000 for number in range(12)))
+    threads = [threading.Thread(target=blobs.put_many, args=(group[first:],)) for first in range(8)]
     for thread in threads:
         thread.start()
     for thread in threads:
         thread.join()
-    assert stored(tmp_path) == [tmp_path / name[:2] / name]
-    assert blobs.get(name) == data
-    blobs.close()
+    assert {one.name: one.size for one in blobs.stored()} == {name: 1000 for name, _ in group}
+    assert all(blobs.get(name) == data for name, data in group)
 
 
-@pytest.mark.parametrize("folder", ["/proc/sortline/blobs", "/dev/null/blobs"])
-def test_a_folder_that_cannot_be_made_is_said_at_once(folder: str) -> None:
-    """The error names the folder and what to do."""
-    with pytest.raises(StorageUnavailable, match=f"{folder}.*--data-dir"):
-        LocalBlobs(Path(folder))
+@pytest.mark.parametrize(
+    ("url", "reason"),
+    [
+        ("s4://bucket/prefix", "cannot be kept"),
+        ("/var/pictures", "cannot be kept"),
+        ("s3://", "no bucket"),
+        ("s3:///prefix", "no bucket"),
+        ("file://pictures", "whole path"),
+        ("file:///", "whole path"),
+        ("s3://bucket?region=x", "variables"),
+    ],
+)
+def test_a_url_that_names_no_place_is_refused(url: str, reason: str, tmp_path: Path) -> None:
+    """The error says what can be given."""
+    with pytest.raises(InvalidBlobsUrl, match=rf"{reason}.*s3://BUCKET/PREFIX"):
+        open_blobs(url, tmp_path)
 
 
-def test_a_disk_that_takes_no_more_leaves_nothing_behind(tmp_path: Path) -> None:
-    """A write the system cuts short is a typed error; no part is visible, and smaller blobs still fit."""
+def test_a_password_in_a_url_is_not_repeated(tmp_path: Path) -> None:
+    """It would end in a log."""
+    with pytest.raises(InvalidBlobsUrl) as caught:
+        open_blobs("s3://key:secret@bucket/prefix", tmp_path)
+    assert "secret" not in str(caught.value)
+
+
+def test_who_has_a_disk_does_not_pay_for_buckets() -> None:
+    """A server that keeps pictures on a disk starts without loading the library for the others."""
     program = """
-import resource, sys
+import sys, tempfile
 from pathlib import Path
-from sortline.storage.blobs import LocalBlobs, StorageUnavailable
-blobs = LocalBlobs(Path(sys.argv[1]))
-resource.setrlimit(resource.RLIMIT_FSIZE, (1000, 1000))
-try:
-    blobs.put_many([("a" * 64, b"x" * 1000000), ("b" * 64, b"y" * 10)])
-except StorageUnavailable as error:
-    print(blobs.exists("a" * 64), error.reason)
-blobs.put_many([("c" * 64, b"z" * 10)])
+import sortline.wiring
+from sortline.storage.blobs import open_blobs
+with tempfile.TemporaryDirectory() as folder:
+    open_blobs(None, Path(folder)).close()
+print("obstore" in sys.modules)
 """
-    run = subprocess.run(
-        [sys.executable, "-c", program, str(tmp_path)], capture_output=True, text=True, check=True
-    )
-    assert run.stdout.strip() == "False File too large"
-    assert [path.name[0] for path in stored(tmp_path)] == ["b", "c"]
-
-
-def test_a_killed_writer_leaves_whole_files_only(tmp_path: Path) -> None:
-    """Whatever moment the process dies, every visible file is whole; its leftovers go an hour later."""
-    program = """
-import hashlib, os, sys
-from pathlib import Path
-from sortline.storage.blobs import LocalBlobs
-blobs = LocalBlobs(Path(sys.argv[1]))
-print("ready", flush=True)
-while True:
-    group = [os.urandom(300_000) for _ in range(8)]
-    blobs.put_many([(hashlib.sha256(data).hexdigest(), data) for data in group])
-"""
-    for pause in (0.02, 0.05):
-        writer = subprocess.Popen([sys.executable, "-c", program, str(tmp_path)], stdout=subprocess.PIPE)
-        assert writer.stdout is not None
-        writer.stdout.readline()
-        time.sleep(pause)
-        writer.send_signal(signal.SIGKILL)
-        writer.wait()
-        writer.stdout.close()
-    visible = [path for path in stored(tmp_path) if path.parent.name != "unfinished"]
-    assert all(hashlib.sha256(path.read_bytes()).hexdigest() == path.name for path in visible)
-    leftovers = [*(tmp_path / "unfinished").iterdir(), tmp_path / "unfinished" / "left"]
-    leftovers[-1].touch()
-    for leftover in leftovers:
-        os.utime(leftover, (time.time() - 7200, time.time() - 7200))
-    young = tmp_path / "unfinished" / "young"
-    young.touch()
-    LocalBlobs(tmp_path).close()
-    assert list((tmp_path / "unfinished").iterdir()) == [young]
+    run = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+    assert run.stdout.strip() == "False"

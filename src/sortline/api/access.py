@@ -23,6 +23,9 @@ PROXY_HEADERS = (
     "cf-connecting-ip",
 )
 
+# Who label events and versions made over HTTP name as their author, until there are accounts.
+CALLER = "api"
+
 
 class Scope(StrEnum):
     """What a caller may be allowed to do."""

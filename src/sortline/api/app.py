@@ -8,11 +8,50 @@ from fastapi import FastAPI
 from starlette.concurrency import run_in_threadpool
 
 from sortline import __version__
-from sortline.api import classify, errors, health, lines, older_clients, pages
+from sortline.api import (
+    classes,
+    classify,
+    erasing,
+    errors,
+    groups,
+    health,
+    image_files,
+    image_uploads,
+    images,
+    imports,
+    lines,
+    older_clients,
+    older_pictures,
+    pages,
+    versions,
+)
 from sortline.api.description import describe
 from sortline.api.edge import Edge
 from sortline.settings import Settings
 from sortline.wiring import installation, services
+
+# Paths that are named come before paths that any word fits.
+ROUTERS = (
+    classify.router,
+    lines.reads,
+    lines.writes,
+    classes.reads,
+    classes.writes,
+    erasing.router,
+    images.router,
+    image_files.router,
+    image_uploads.router,
+    groups.reads,
+    groups.writes,
+    imports.router,
+    imports.located,
+    versions.reads,
+    versions.writes,
+    health.router,
+    health.metrics_router,
+)
+
+OLDER = (health.line_router, older_clients.router, older_pictures.router)
 
 
 def create_app(settings: Settings) -> FastAPI:
@@ -44,13 +83,12 @@ def create_app(settings: Settings) -> FastAPI:
         docs_url=None,
         redoc_url=None,
     )
-    for router in (classify.router, lines.reads, lines.writes, health.router, health.metrics_router):
+    for router in ROUTERS:
         app.include_router(router)
-    app.include_router(health.line_router)
-    app.include_router(older_clients.router)
-    # The same under each line's name, so that a client changes its base URL alone.
-    app.include_router(older_clients.router, prefix="/lines/{line}", include_in_schema=False)
-    app.include_router(health.line_router, prefix="/lines/{line}", include_in_schema=False)
+    for router in OLDER:
+        app.include_router(router)
+        # The same under each line's name, so that a client changes its base URL alone.
+        app.include_router(router, prefix="/lines/{line}", include_in_schema=False)
     app.include_router(pages.router)
     pages.mount(app)
     errors.install(app)

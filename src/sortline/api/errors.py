@@ -17,9 +17,26 @@ from starlette.responses import Response
 
 from sortline.api.access import NotAllowed
 from sortline.api.calls import InvalidParameter
+from sortline.api.large_uploads import NoRoom
 from sortline.api.multipart import BadMultipart
 from sortline.api.origins import ForeignHost, ForeignOrigin
 from sortline.api.uploads import BodyTooLarge, BodyTooSlow, MissingImage, NotAPicture, TooManyImages
+from sortline.catalogue.entry import UnknownEntry
+from sortline.catalogue.importing import ImportBusy, ImportLost, UnknownImport
+from sortline.catalogue.label import NotNewestEvent, UnknownEvent
+from sortline.catalogue.layouts.layout import MissingParquet
+from sortline.catalogue.sources.item import SourceError
+from sortline.catalogue.version import (
+    InvalidVersionName,
+    MergeConflicts,
+    NothingChanged,
+    NoVersion,
+    TooManyChanges,
+    UnknownPictures,
+    UnknownVersion,
+    VersionBusy,
+    VersionNameTaken,
+)
 from sortline.db.engine import DatabaseUnavailable
 from sortline.db.paging import BadCursor
 from sortline.engine import image
@@ -27,11 +44,23 @@ from sortline.engine.bundle import BundleError
 from sortline.engine.classifier import NoActivationMap
 from sortline.errors import SortlineError
 from sortline.flows.follow import InvalidPolicy
-from sortline.lines.line import InvalidClassName, InvalidLineName, LineExists, NoDefaultLine, UnknownLine
+from sortline.flows.pictures import ChangedPicture, ErasedPicture, MissingPicture, NoExample, UnknownPicture
+from sortline.flows.thumbnails import UnknownSize
+from sortline.lines.line import (
+    ClassExists,
+    InvalidClassName,
+    InvalidLineName,
+    InvalidMerge,
+    LineExists,
+    NoDefaultLine,
+    RetiredClass,
+    UnknownClass,
+    UnknownLine,
+)
 from sortline.registry.ledger import UnknownBundle
 from sortline.serving.admission import Overloaded
 from sortline.serving.live import NoModel, NotServed
-from sortline.storage.blobs import StorageUnavailable
+from sortline.storage.errors import StorageUnavailable, UnknownBlob
 
 log = logging.getLogger(__name__)
 
@@ -68,6 +97,35 @@ PROBLEMS: dict[type[SortlineError], tuple[int, str]] = {
     UnknownLine: (404, "unknown-line"),
     NotServed: (404, "unknown-line"),
     NoDefaultLine: (404, "unknown-line"),
+    UnknownClass: (404, "unknown-class"),
+    ClassExists: (409, "class-exists"),
+    RetiredClass: (409, "retired-class"),
+    InvalidMerge: (409, "invalid-merge"),
+    UnknownEntry: (404, "unknown-picture"),
+    UnknownPicture: (404, "unknown-picture"),
+    NoExample: (404, "no-example"),
+    ErasedPicture: (410, "erased-picture"),
+    MissingPicture: (409, "missing-picture"),
+    ChangedPicture: (409, "changed-picture"),
+    UnknownBlob: (409, "missing-picture"),
+    UnknownSize: (422, "unknown-size"),
+    UnknownEvent: (404, "unknown-event"),
+    NotNewestEvent: (409, "not-newest-event"),
+    UnknownImport: (404, "unknown-import"),
+    ImportBusy: (409, "import-busy"),
+    ImportLost: (409, "import-lost"),
+    SourceError: (422, "unreadable-source"),
+    UnknownVersion: (404, "unknown-version"),
+    NoVersion: (404, "no-version"),
+    VersionNameTaken: (409, "version-name-taken"),
+    InvalidVersionName: (422, "invalid-version-name"),
+    NothingChanged: (409, "nothing-changed"),
+    TooManyChanges: (422, "too-many-changes"),
+    UnknownPictures: (404, "unknown-picture"),
+    MergeConflicts: (409, "merge-conflicts"),
+    VersionBusy: (409, "version-busy"),
+    MissingParquet: (501, "missing-parquet"),
+    NoRoom: (507, "no-room"),
     UnknownBundle: (404, "unknown-bundle"),
     BundleError: (409, "bundle-not-usable"),
     NoModel: (409, "no-model"),

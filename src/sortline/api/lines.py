@@ -8,8 +8,8 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from sortline.api.access import Scope, require
 from sortline.api.answers import Model, timestamp
-from sortline.api.calls import InvalidParameter
 from sortline.api.deps import LineDep, ServicesDep
+from sortline.api.parameters import moment
 from sortline.db.session import reading, writing
 from sortline.engine.routing import Name, Policy
 from sortline.flows.follow import resolve_policy
@@ -125,12 +125,6 @@ async def get_line(line: str, live: LineDep) -> LineView:
     return _view(live)
 
 
-@reads.get("/{line}/classes", summary="List a line's classes")
-async def get_classes(line: str, live: LineDep) -> dict[str, list[str]]:
-    """The classes the line knows, in the order it learned them."""
-    return {"classes": list(live.classes)}
-
-
 @writes.post("", status_code=201, summary="Create a line")
 def post_line(new: NewLine, services: ServicesDep) -> LineView:
     """A new line; with a bundle it serves at once."""
@@ -174,8 +168,8 @@ def get_counts(
     bucket: Literal["hour", "day"] = "day",
 ) -> Counts:
     """Predictions by class, verdict and reason, in buckets of an hour or a day."""
-    end = _moment("to", to) or datetime.now(UTC)
-    start = _moment("from", from_) or end - WEEK
+    end = moment("to", to) or datetime.now(UTC)
+    start = moment("from", from_) or end - WEEK
     with reading(services.engine) as session:
         found = monitoring.count(session, live.id, start, end, bucket)
         waiting = count_open(session, live.id)
@@ -236,12 +230,3 @@ def _row(found: RecordedPrediction) -> PredictionRow:
             "source": found.source,
         }
     )
-
-
-def _moment(name: str, given: datetime | None) -> datetime | None:
-    """A moment that can be counted from; without a zone it is meant in UTC."""
-    if given is None:
-        return None
-    if not 1970 < given.year < 9999:
-        raise InvalidParameter(name, given.isoformat(), "between 1971 and 9998")
-    return given if given.tzinfo else given.replace(tzinfo=UTC)

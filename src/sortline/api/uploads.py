@@ -1,7 +1,7 @@
 """The pictures in a request, read into memory under the limits that keep the server's memory flat."""
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from fastapi import Request
@@ -53,8 +53,8 @@ class TooManyImages(SortlineError):
 class BodyTooSlow(SortlineError):
     """A body that did not arrive in time."""
 
-    def __init__(self) -> None:
-        super().__init__(f"The request's body did not arrive within {BODY_SECONDS} s; send it again.")
+    def __init__(self, seconds: int = BODY_SECONDS) -> None:
+        super().__init__(f"The request's body did not arrive within {seconds} s; send it again.")
 
 
 class NotAPicture(SortlineError):
@@ -110,16 +110,47 @@ async def many_images(request: Request, ticket: Ticket) -> list[Upload]:
     return uploads
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Form:
+    """A form with one picture, and its plain fields by name."""
+
+    upload: Upload
+    fields: Mapping[str, str]
+
+
+async def image_form(request: Request, ticket: Ticket, *, max_bytes: int) -> Form:
+    """A form whose field `image` or `file` is the picture, with the other fields it has.
+
+    Raises:
+        BodyTooLarge, MissingImage, NotAPicture, BadMultipart, Overloaded.
+    """
+    content_type = request.headers.get("content-type", "")
+    if not content_type.lower().startswith("multipart/form-data"):
+        raise NotAPicture(content_type)
+    body = await _body(request, ticket, max_bytes + _FORM_OVERHEAD)
+    found = _parts(content_type, body)
+    picture = next((part for part in found if part.name in SINGLE_FIELDS), None)
+    if picture is None:
+        raise MissingImage(SINGLE_FIELDS, sorted({part.name for part in found}))
+    fields = {part.name: str(part.data, "utf-8", "replace") for part in found if part.filename is None}
+    return Form(upload=Upload(filename=picture.filename, data=picture.data), fields=fields)
+
+
 def _uploads(content_type: str, body: bytes, fields: Sequence[str]) -> list[Upload]:
+    found = _parts(content_type, body)
+    uploads = [Upload(filename=part.filename, data=part.data) for part in found if part.name in fields]
+    if not uploads:
+        raise MissingImage(fields[:2], sorted({part.name for part in found}))
+    return uploads
+
+
+def _parts(content_type: str, body: bytes) -> list[Part]:
     found: list[Part] = []
     for part in parts(content_type, body):
         found.append(part)
         if len(found) > MAX_PARTS:  # a hundred megabytes hold two million empty parts
             raise TooManyImages
-    uploads = [Upload(filename=part.filename, data=part.data) for part in found if part.name in fields]
-    if not uploads:
-        raise MissingImage(fields[:2], sorted({part.name for part in found}))
-    return uploads
+    return found
 
 
 async def _body(request: Request, ticket: Ticket, limit: int) -> bytes:

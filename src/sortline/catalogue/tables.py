@@ -118,6 +118,7 @@ Index(
     "ix_entries_group_id",
     entries.c.line_id,
     entries.c.group_id,
+    entries.c.split,
     sqlite_where=_GROUPED,
     postgresql_where=_GROUPED,
 )
@@ -173,7 +174,8 @@ branches = Table(
 )
 
 # An immutable set of (entry, class, split), as the delta from its parent. It resolves from `base_id` and the changes
-# on the way there, of which there are `overlay`.
+# on the way there, of which there are `overlay`. `plan` says what it was made from and, while it is built, how far that
+# has come.
 versions = Table(
     "versions",
     metadata,
@@ -191,6 +193,8 @@ versions = Table(
     Column("added", Integer, nullable=False),
     Column("removed", Integer, nullable=False),
     Column("relabelled", Integer, nullable=False),
+    Column("resplit", Integer, nullable=False),
+    Column("plan", json_type(), nullable=False),
     Column("notes", Text, nullable=False),
     Column("author", String(200), nullable=False),
     Column("created_at", UtcDateTime, nullable=False),
@@ -278,6 +282,7 @@ line_summaries = Table(
 )
 
 # One import: what it reads, how far it has come (`done` of `total` files, in the source's own order), what came of it.
+# `runner` is the process at work on it: what it writes, it writes only while its name stands here.
 imports = Table(
     "imports",
     metadata,
@@ -294,6 +299,7 @@ imports = Table(
     Column("who", String(200), nullable=False),
     Column("error", Text),
     Column("version_id", Integer),
+    Column("runner", String(200)),
     Column("created_at", UtcDateTime, nullable=False),
     Column("heartbeat_at", UtcDateTime, nullable=False),
     Column("finished_at", UtcDateTime),

@@ -7,17 +7,18 @@ from typing import Annotated
 import typer
 
 from sortline import __version__
-from sortline.cli import bundles, classify, doctor, lines, up
+from sortline.cli import bundles, classify, data, doctor, lines, up, worker
 from sortline.errors import SortlineError
 
 # Commands of their own; groups follow below.
 COMMANDS: dict[str, Callable[..., None]] = {
     "up": up.up,
     "serve": up.serve,
+    "worker": worker.worker,
     "classify": classify.classify,
     "doctor": doctor.doctor,
 }
-GROUPS = {"lines": lines.app, "bundles": bundles.app}
+GROUPS = {"lines": lines.app, "data": data.app, "bundles": bundles.app}
 
 
 def main() -> None:

@@ -42,8 +42,9 @@ class CannotListen(SortlineError):
         super().__init__(f"Cannot listen on {host}:{port}: {problem}")
 
 
-def run(settings: Settings) -> None:
-    """Serves until a signal ends it; returns once every accepted request is answered.
+def run(settings: Settings, *, ready: Callable[[], None] = lambda: None) -> None:
+    """Serves until a signal ends it; returns once every accepted request is answered. `ready` is called when it takes
+    requests.
 
     Raises:
         OpenToOthers, CannotListen: with what to do.
@@ -72,7 +73,12 @@ def run(settings: Settings) -> None:
             timeout_graceful_shutdown=SHUTDOWN_SECONDS,
         )
         port = listener.getsockname()[1]
-        server = _Server(config, lambda: announce(settings, port, time.perf_counter() - begun))
+
+        def told() -> None:
+            announce(settings, port, time.perf_counter() - begun)
+            ready()
+
+        server = _Server(config, told)
         try:
             server.run(sockets=[listener])
         except KeyboardInterrupt:  # raised again by uvicorn after the graceful end

@@ -1,19 +1,24 @@
-"""`sortline up` and `sortline serve`: the server, until it is told to stop."""
+"""`sortline up` and `sortline serve`: the server, until it is told to stop; with `up` a worker beside it."""
 
 from sortline.cli.options import DataDir, Host, Insecure, Port, settings
 
 
 def up(host: Host = None, port: Port = None, data_dir: DataDir = None, insecure: Insecure = None) -> None:
-    """Start Sortline on this machine and print its link."""
-    _run(host=host, port=port, data_dir=data_dir, insecure=insecure)
+    """Start Sortline on this machine and print its link: the server, and the worker for what takes long."""
+    from sortline.cli.server import run
+    from sortline.cli.worker import Child
+
+    chosen = settings(host=host, port=port, data_dir=data_dir, insecure=insecure)
+    child = Child(chosen)
+    try:
+        # Only then: until the server is ready, both cores are its own.
+        run(chosen, ready=child.start)
+    finally:
+        child.close()
 
 
 def serve(host: Host = None, port: Port = None, data_dir: DataDir = None, insecure: Insecure = None) -> None:
     """Start the server alone."""
-    _run(host=host, port=port, data_dir=data_dir, insecure=insecure)
-
-
-def _run(**given: object) -> None:
     from sortline.cli.server import run
 
-    run(settings(**given))
+    run(settings(host=host, port=port, data_dir=data_dir, insecure=insecure))

@@ -15,6 +15,7 @@ from sortline.errors import SortlineError
 Item = TypeVar("Item")
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_ID = re.compile(r"[0-9]{1,18}")
 _CURSOR = re.compile(r"([0-9]{1,17})-([0-9a-f]{32})")
 
 
@@ -37,6 +38,17 @@ class Page(Generic[Item]):
 def cursor_of(at: datetime, row_id: str) -> str:
     """The cursor of a row: microseconds since 1970 and its id."""
     return f"{(at - _EPOCH) // timedelta(microseconds=1)}-{row_id}"
+
+
+def id_of(cursor: str) -> int:
+    """The id that the cursor of a list ordered by a counted id is.
+
+    Raises:
+        BadCursor: it is none.
+    """
+    if not _ID.fullmatch(cursor):
+        raise BadCursor(cursor)
+    return int(cursor)
 
 
 def older_than(cursor: str, at: Column[datetime], row_id: Column[str]) -> ColumnElement[bool]:

@@ -28,12 +28,67 @@ class Line:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Class:
-    """A label a line knows; `position` counts from 0 in the order the line learned them."""
+    """A label a line knows; `position` counts from 0 in the order the line learned them.
 
+    A retired class is given to no new pictures. `merged_into` is the id of the class that took its place.
+    """
+
+    id: int
     name: str
     position: int
     retired_at: datetime | None
+    merged_into: int | None
     created_at: datetime
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ClassEvent:
+    """What happened to a class.
+
+    `action`: `created`, `renamed`, `retired`, `restored`, `merged`, `taken` (another merged into it). `detail` has the
+    names and classes it concerned.
+    """
+
+    id: int
+    class_id: int
+    action: str
+    detail: Mapping[str, object]
+    who: str
+    at: datetime
+
+
+class UnknownClass(SortlineError):
+    """The line has no class of this name, and none had it before."""
+
+    def __init__(self, name: str, known: Iterable[str]) -> None:
+        self.name = name
+        self.known = tuple(known)
+        some = ", ".join(self.known[:20]) if self.known else "none yet"
+        super().__init__(f"the line has no class {name!r}; it has: {some}")
+
+
+class ClassExists(SortlineError):
+    """The name is another class's."""
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+        super().__init__(f"the line already has a class {name!r}; choose another name, or merge the two")
+
+
+class RetiredClass(SortlineError):
+    """A retired class is given to no new pictures."""
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+        super().__init__(f"the class {name!r} is retired; restore it, or give another label")
+
+
+class InvalidMerge(SortlineError):
+    """These two classes cannot become one."""
+
+    def __init__(self, name: str, into: str, reason: str) -> None:
+        self.name, self.into = name, into
+        super().__init__(f"cannot merge {name!r} into {into!r}: {reason}")
 
 
 class UnknownLine(SortlineError):

@@ -2,23 +2,34 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 
-from sqlalchemy import Select, insert, select, update
+from sqlalchemy import Select, select, update
 
 from sortline.db import upsert
 from sortline.db.session import Session
+from sortline.lines.classes import add_classes, class_ids, list_classes
 from sortline.lines.line import (
-    Class,
     Line,
     LineExists,
     NoDefaultLine,
     UnknownLine,
-    valid_class_name,
     valid_line_name,
 )
-from sortline.lines.tables import classes, lines
+from sortline.lines.tables import lines
+
+__all__ = [
+    "add_classes",
+    "class_ids",
+    "create_line",
+    "default_line",
+    "get_line",
+    "list_classes",
+    "list_lines",
+    "make_default",
+    "set_policy",
+]
 
 
 def create_line(
@@ -102,36 +113,6 @@ def set_policy(session: Session, name: str, policy: Mapping[str, object]) -> Lin
     """
     session.execute(update(lines).where(lines.c.name == name).values(policy=dict(policy)))
     return get_line(session, name)
-
-
-def add_classes(session: Session, line_id: int, names: Iterable[str]) -> None:
-    """The line knows these classes, in this order after those it knew; known ones stay as they are.
-
-    Raises:
-        InvalidClassName: a name is not printable or too long; none was added.
-    """
-    wanted = [valid_class_name(name) for name in dict.fromkeys(names)]
-    # One process at a time adds to a line (SQLite has one writer anyway), so that no two share a position.
-    session.execute(select(lines.c.id).where(lines.c.id == line_id).with_for_update())
-    known = set(session.scalars(select(classes.c.name).where(classes.c.line_id == line_id)))
-    fresh = [name for name in wanted if name not in known]
-    if not fresh:
-        return
-    now = datetime.now(UTC)
-    rows = [
-        {"line_id": line_id, "name": name, "position": place, "created_at": now}
-        for place, name in enumerate(fresh, start=len(known))
-    ]
-    session.execute(insert(classes), rows)
-
-
-def list_classes(session: Session, line_id: int, *, retired: bool = True) -> list[Class]:
-    """The line's classes in the order it learned them, with or without the retired ones."""
-    columns = (classes.c.name, classes.c.position, classes.c.retired_at, classes.c.created_at)
-    query = select(*columns).where(classes.c.line_id == line_id).order_by(classes.c.position, classes.c.id)
-    if not retired:
-        query = query.where(classes.c.retired_at.is_(None))
-    return [Class(**row._mapping) for row in session.execute(query)]
 
 
 def _one(session: Session, query: Select[tuple[object, ...]], name: str) -> Line:

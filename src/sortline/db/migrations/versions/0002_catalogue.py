@@ -86,7 +86,7 @@ def _entries() -> None:
     op.create_index(
         "ix_entries_group_id",
         "entries",
-        ["line_id", "group_id"],
+        ["line_id", "group_id", "split"],
         sqlite_where=sa.text("group_id IS NOT NULL"),
         postgresql_where=sa.text("group_id IS NOT NULL"),
     )
@@ -156,6 +156,8 @@ def _versions() -> None:
         sa.Column("added", sa.Integer, nullable=False),
         sa.Column("removed", sa.Integer, nullable=False),
         sa.Column("relabelled", sa.Integer, nullable=False),
+        sa.Column("resplit", sa.Integer, nullable=False),
+        sa.Column("plan", JSON, nullable=False),
         sa.Column("notes", sa.Text, nullable=False),
         sa.Column("author", sa.String(200), nullable=False),
         sa.Column("created_at", MOMENT, nullable=False),
@@ -252,6 +254,7 @@ def _imports() -> None:
         sa.Column("who", sa.String(200), nullable=False),
         sa.Column("error", sa.Text),
         sa.Column("version_id", sa.Integer),
+        sa.Column("runner", sa.String(200)),
         sa.Column("created_at", MOMENT, nullable=False),
         sa.Column("heartbeat_at", MOMENT, nullable=False),
         sa.Column("finished_at", MOMENT),

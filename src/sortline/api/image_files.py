@@ -1,0 +1,98 @@
+"""The files of a line's pictures and their thumbnails: they never change, so they are cached for good."""
+
+from typing import Annotated
+
+from fastapi import APIRouter, Depends, Query, Request
+from starlette.responses import Response
+
+from sortline.api.access import Scope, require
+from sortline.api.deps import LineDep, ServicesDep
+from sortline.api.parameters import Hash
+from sortline.catalogue.image import ImageRecord
+from sortline.catalogue.store.entries import get_entry
+from sortline.catalogue.store.records import get_records
+from sortline.db.session import reading
+from sortline.engine import thumbnail as small
+from sortline.flows.pictures import ErasedPicture, bytes_of
+from sortline.flows.thumbnails import thumbnail
+from sortline.serving.live import LiveLine
+from sortline.wiring import Services
+
+router = APIRouter(
+    prefix="/api/v1/lines/{line}/images/{sha256}",
+    tags=["images"],
+    dependencies=[Depends(require(Scope.REVIEW))],
+)
+
+# The bytes behind a hash never change, so nobody need ask again. Not for caches that several people share.
+_IMMUTABLE = "private, max-age=31536000, immutable"
+
+
+def _described(*media_types: str) -> dict[int | str, dict[str, object]]:
+    return {
+        200: {
+            "description": "The picture.",
+            "content": {kind: {"schema": {"type": "string", "format": "binary"}} for kind in media_types},
+        },
+        304: {"description": "Unchanged since the ETag in `If-None-Match`; it never changes."},
+    }
+
+
+@router.get(
+    "/file",
+    summary="Get a picture's file",
+    response_class=Response,
+    responses=_described("image/jpeg", "image/png", "image/webp"),
+)
+def get_file(line: str, sha256: Hash, request: Request, services: ServicesDep, live: LineDep) -> Response:
+    """The picture as it is stored, without metadata; 410 once it was erased."""
+    record = _record(services, live, sha256)
+    if (unchanged := _unchanged(request, sha256)) is not None:
+        return unchanged
+    data = bytes_of(services.installation.blobs, record)
+    return Response(data, media_type=record.media_type, headers=_cached(sha256))
+
+
+@router.get(
+    "/thumbnail",
+    summary="Get a picture's thumbnail",
+    response_class=Response,
+    responses=_described(small.MEDIA_TYPE),
+)
+def get_thumbnail(
+    line: str,
+    sha256: Hash,
+    request: Request,
+    services: ServicesDep,
+    live: LineDep,
+    size: Annotated[
+        int, Query(description="Longest side in px.", json_schema_extra={"enum": [*small.SIZES]})
+    ] = 128,
+) -> Response:
+    """A small copy, made when it is first asked for; 410 once the picture was erased."""
+    record, tag = _record(services, live, sha256), f"{sha256}-{size}"
+    if (unchanged := _unchanged(request, tag)) is not None:
+        return unchanged
+    installation = services.installation
+    data = thumbnail(installation.blobs, installation.thumbnails, record, size)
+    return Response(data, media_type=small.MEDIA_TYPE, headers=_cached(tag))
+
+
+def _record(services: Services, live: LiveLine, sha256: str) -> ImageRecord:
+    """The line's picture, not erased."""
+    with reading(services.engine) as session:
+        get_entry(session, live.id, sha256)
+        record = get_records(session, [sha256])[sha256]
+    if record.erased_at is not None:
+        raise ErasedPicture(sha256)
+    return record
+
+
+def _cached(tag: str) -> dict[str, str]:
+    return {"ETag": f'"{tag}"', "Cache-Control": _IMMUTABLE}
+
+
+def _unchanged(request: Request, tag: str) -> Response | None:
+    """304 where the caller has it already."""
+    known = {one.strip().removeprefix("W/") for one in request.headers.get("if-none-match", "").split(",")}
+    return Response(status_code=304, headers=_cached(tag)) if known & {"*", f'"{tag}"'} else None

@@ -1,0 +1,224 @@
+"""Routes with pictures for clients of the systems Sortline replaces, at the root and under /lines/{line}."""
+
+from collections.abc import Mapping
+from functools import partial
+from typing import Any
+
+from fastapi import APIRouter, Depends, Request
+from starlette.responses import Response
+
+from sortline.api.access import CALLER, Scope, require
+from sortline.api.answers import encoded
+from sortline.api.calls import InvalidParameter
+from sortline.api.deps import LineDep, ServicesDep, line_of, services_of
+from sortline.api.errors import problem_of
+from sortline.api.image_uploads import add, off_the_loop, shown
+from sortline.api.image_views import urls
+from sortline.api.parameters import ClassName
+from sortline.api.uploads import Upload as Sent
+from sortline.api.uploads import many_images, one_image
+from sortline.catalogue.entry import EntryFilter
+from sortline.catalogue.image import ImageRecord
+from sortline.catalogue.store.entries import list_entries
+from sortline.catalogue.store.records import get_records
+from sortline.catalogue.store.summaries import line_summary
+from sortline.db.session import Session, reading
+from sortline.errors import SortlineError
+from sortline.flows.pictures import NoExample, bytes_of
+from sortline.flows.upload import Upload
+from sortline.lines.classes import list_classes, resolve_class
+from sortline.lines.line import valid_class_name
+
+router = APIRouter(tags=["older clients"], dependencies=[Depends(require(Scope.REVIEW))])
+
+_SAMPLES = 3
+# Among so many of the newest pictures of a class one is looked for that was not erased.
+_LOOKED_AT = 500
+
+
+def _form(field: str, many: bool, name: str, words: str) -> dict[str, Any]:
+    """What the API's description says of a route whose body and query are read by hand."""
+    binary: dict[str, Any] = {"type": "string", "format": "binary"}
+    value = {"type": "array", "items": binary} if many else binary
+    schema = {"type": "object", "properties": {field: value}, "required": [field]}
+    query = {
+        "name": name,
+        "in": "query",
+        "required": True,
+        "description": words,
+        "schema": {"type": "string"},
+    }
+    return {
+        "requestBody": {"required": True, "content": {"multipart/form-data": {"schema": schema}}},
+        "parameters": [query],
+    }
+
+
+@router.post(
+    "/upload",
+    summary="Add one labelled picture",
+    openapi_extra=_form("file", False, "class_name", "Its class; made if there is none."),
+)
+async def upload(request: Request) -> Response:
+    """The picture with its class; where it is known under another label, this one counts from now on."""
+    services, live = services_of(request), line_of(request)
+    (label,) = _labels(request, "class_name", 1)
+    with services.admission.request() as ticket:
+        sent = await one_image(request, ticket, max_bytes=services.path.limits.max_bytes)
+        done = await off_the_loop(request, partial(add, services, live, _given(request, sent, label)))
+    return encoded(
+        {
+            "success": True,
+            "message": f"Picture added to {label}.",
+            "image_id": done.sha256,
+            "class_name": label,
+            "filename": shown(sent.filename),
+            "outcome": done.placed.outcome,
+        }
+    )
+
+
+@router.post(
+    "/upload/batch",
+    summary="Add many labelled pictures",
+    openapi_extra=_form(
+        "files", True, "class_names", "One class for all, or one for each picture, commas between."
+    ),
+)
+async def upload_batch(request: Request) -> Response:
+    """An id or an error for each picture, in order; where none could be added, the first one's error."""
+    services, live = services_of(request), line_of(request)
+    results: list[dict[str, Any]] = []
+    failures: list[SortlineError] = []
+    with services.admission.request() as ticket:
+        sent = await many_images(request, ticket)
+        labels = _labels(request, "class_names", len(sent))
+        for one, label in zip(sent, labels, strict=True):
+            told: dict[str, Any] = {"filename": shown(one.filename), "class_name": label}
+            try:
+                done = await off_the_loop(request, partial(add, services, live, _given(request, one, label)))
+                told |= {"success": True, "image_id": done.sha256, "outcome": done.placed.outcome}
+            except SortlineError as error:
+                failures.append(error)
+                told |= problem_of(error)
+            results.append(told)
+    if len(failures) == len(results):
+        raise failures[0]
+    ids = [told["image_id"] for told in results if told["success"]]
+    return encoded(
+        {
+            "success": not failures,
+            "message": f"{len(ids)} of {len(results)} pictures added.",
+            "image_ids": ids,
+            "total": len(ids),
+            "results": results,
+        }
+    )
+
+
+@router.get(
+    "/classes/{name:path}/example",
+    summary="Show a class by a picture",
+    response_class=Response,
+    responses={
+        200: {
+            "description": "The picture.",
+            "content": {
+                kind: {"schema": {"type": "string", "format": "binary"}}
+                for kind in ("image/jpeg", "image/png", "image/webp")
+            },
+        }
+    },
+)
+def example(name: ClassName, services: ServicesDep, live: LineDep) -> Response:
+    """The newest labelled picture of the class."""
+    with reading(services.engine) as session:
+        found = resolve_class(session, live.id, name)
+        newest = _newest(session, live.id, found.id, 1)
+    if not newest:
+        raise NoExample(found.name)
+    data = bytes_of(services.installation.blobs, newest[0])
+    headers = {"Cache-Control": "no-cache", "ETag": f'"{newest[0].sha256}"'}
+    return Response(data, media_type=newest[0].media_type, headers=headers)
+
+
+@router.get("/data-insights", summary="What the pictures are like")
+def data_insights(services: ServicesDep, live: LineDep) -> dict[str, Any]:
+    """Pictures by class, some of each, and their sizes, of everything the line has."""
+    with reading(services.engine) as session:
+        summary = line_summary(session, live.id)
+        counts: dict[int | None, int] = {}
+        for (class_id, _), count in summary.counts.items():
+            counts[class_id] = counts.get(class_id, 0) + count
+        classes = [one for one in list_classes(session, live.id) if counts.get(one.id)]
+        shown_ = {
+            one.name: [
+                urls(live.name, found.sha256).file for found in _newest(session, live.id, one.id, _SAMPLES)
+            ]
+            for one in classes
+        }
+    return {
+        "class_distribution": {one.name: counts[one.id] for one in classes},
+        "sample_images": shown_,
+        "image_dimensions": {
+            **_span("width", summary.widths),
+            **_span("height", summary.heights),
+            "total_images": summary.size,
+        },
+    }
+
+
+def _newest(session: Session, line_id: int, class_id: int, count: int) -> list[ImageRecord]:
+    """The newest pictures of a class that were not erased."""
+    page = list_entries(session, line_id, EntryFilter(class_id=class_id), limit=count)
+    records = _standing(session, [entry.image_sha256 for entry in page.items])
+    if len(records) < count and page.next_cursor is not None:
+        page = list_entries(session, line_id, EntryFilter(class_id=class_id), limit=_LOOKED_AT)
+        records = _standing(session, [entry.image_sha256 for entry in page.items])
+    return records[:count]
+
+
+def _standing(session: Session, hashes: list[str]) -> list[ImageRecord]:
+    records = get_records(session, hashes)
+    return [records[sha256] for sha256 in hashes if records[sha256].erased_at is None]
+
+
+def _span(name: str, histogram: Mapping[int, int]) -> dict[str, float]:
+    """Smallest, largest and mean of what a histogram counts; zeros where it counts nothing."""
+    present = {value: count for value, count in histogram.items() if count}
+    total = sum(present.values())
+    mean = sum(value * count for value, count in present.items()) / total if total else 0
+    return {
+        f"min_{name}": min(present, default=0),
+        f"max_{name}": max(present, default=0),
+        f"avg_{name}": round(mean, 2),
+    }
+
+
+def _labels(request: Request, parameter: str, count: int) -> list[str]:
+    """The class of each of `count` pictures.
+
+    Raises:
+        InvalidParameter: there are more or fewer classes than pictures.
+        InvalidClassName: one cannot name a class.
+    """
+    given = request.query_params.get(parameter, "")
+    labels = [part.strip() for part in given.split(",")] if parameter == "class_names" else [given.strip()]
+    if len(labels) not in (1, count) or not all(labels):
+        expected = "the picture's class" if count == 1 else f"one class, or {count} with commas between"
+        raise InvalidParameter(parameter, given[:80], expected)
+    return [valid_class_name(label) for label in labels] * (count if len(labels) == 1 else 1)
+
+
+def _given(request: Request, sent: Sent, label: str) -> Upload:
+    return Upload(
+        data=sent.data,
+        label=label,
+        source="upload",
+        who=CALLER,
+        client=request.client.host if request.client else None,
+        name=shown(sent.filename),
+        # As the replaced systems did: the folder was made, and the last word counted.
+        new_class=True,
+        relabel=True,
+    )

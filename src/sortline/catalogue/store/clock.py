@@ -1,0 +1,33 @@
+"""The lock under which a catalogue is changed, and what it gives out: entry ids and moments that rise together."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import UTC, datetime
+
+from sqlalchemy import select, update
+
+from sortline.catalogue.tables import catalogue_clock
+from sortline.db.session import Session
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Tick:
+    """The moment of a change, no earlier than any before it, and the first id that no entry has yet."""
+
+    at: datetime
+    next_entry: int
+
+
+def lock_catalogue(session: Session) -> Tick:
+    """Nobody else changes a catalogue until this transaction ends.
+
+    Taken before any other lock but that of an import's own row, so that no two transactions wait for each other.
+    """
+    clock = session.execute(select(catalogue_clock).with_for_update()).one()
+    return Tick(at=max(clock.at, datetime.now(UTC)), next_entry=clock.next_entry)
+
+
+def advance(session: Session, tick: Tick, count: int) -> None:
+    """This many entry ids are given out; later changes are no earlier than this one."""
+    session.execute(update(catalogue_clock).values(next_entry=tick.next_entry + count, at=tick.at))

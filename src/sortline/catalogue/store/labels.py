@@ -1,0 +1,157 @@
+"""Labels in the database: events are appended, the label on the entry and the line's summary follow."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
+from datetime import datetime
+
+from sqlalchemy import bindparam, insert, select, update
+
+from sortline.catalogue.entry import UnknownEntry
+from sortline.catalogue.label import LabelEvent, NotNewestEvent, Origin, UnknownEvent
+from sortline.catalogue.store.clock import advance, lock_catalogue
+from sortline.catalogue.store.facts import facts_of
+from sortline.catalogue.store.summaries import update_line_summary
+from sortline.catalogue.tables import entries, label_events, staged
+from sortline.db import upsert
+from sortline.db.ids import new_id
+from sortline.db.rows import row_of
+from sortline.db.session import Session
+
+
+def label(
+    session: Session,
+    line_id: int,
+    entry_ids: Iterable[int],
+    class_id: int | None,
+    *,
+    origin: Origin,
+    who: str,
+) -> list[LabelEvent]:
+    """The events by which up to 500 entries have this label (None: no label) now; those that had it get none.
+
+    Raises:
+        UnknownEntry: one is not the line's; none was labelled.
+    """
+    tick = lock_catalogue(session)
+    wanted = sorted(set(entry_ids))
+    having = _classes(session, line_id, wanted)
+    for entry in wanted:
+        if entry not in having:
+            raise UnknownEntry(entry)
+    events = [
+        LabelEvent(id=new_id(), entry_id=entry, class_id=class_id, origin=origin, who=who, at=tick.at)
+        for entry in wanted
+        if having[entry] != class_id
+    ]
+    _apply(session, line_id, events)
+    advance(session, tick, 0)
+    return events
+
+
+def undo(session: Session, line_id: int, event_id: str, *, who: str) -> LabelEvent:
+    """The event by which an entry has the label again that it had before `event_id`. Undoing an undo redoes.
+
+    Raises:
+        UnknownEvent: the line has no such event.
+        NotNewestEvent: the label was changed again since; tells by what.
+    """
+    tick = lock_catalogue(session)
+    entry = session.scalar(
+        select(entries.c.id)
+        .join_from(label_events, entries, label_events.c.entry_id == entries.c.id)
+        .where(label_events.c.id == event_id, entries.c.line_id == line_id)
+    )
+    if entry is None:
+        raise UnknownEvent(event_id)
+    *earlier, newest = history(session, entry)
+    if newest.id != event_id:
+        raise NotNewestEvent(event_id, newest)
+    event = LabelEvent(
+        id=new_id(),
+        entry_id=entry,
+        class_id=earlier[-1].class_id if earlier else None,
+        origin="undo",
+        who=who,
+        at=tick.at,
+        undoes=event_id,
+    )
+    _apply(session, line_id, [event])
+    advance(session, tick, 0)
+    return event
+
+
+def history(session: Session, entry_id: int) -> list[LabelEvent]:
+    """What was said about an entry, oldest first."""
+    query = select(label_events).where(label_events.c.entry_id == entry_id).order_by(label_events.c.id)
+    return [LabelEvent(**row._mapping) for row in session.execute(query)]
+
+
+def latest(session: Session, line_id: int, *, who: str | None = None) -> LabelEvent | None:
+    """The newest label event of a line, by anyone or by one person; None before the first."""
+    query = (
+        select(label_events)
+        .join_from(label_events, entries, label_events.c.entry_id == entries.c.id)
+        .where(entries.c.line_id == line_id)
+        .order_by(label_events.c.id.desc())
+        .limit(1)
+    )
+    if who is not None:
+        query = query.where(label_events.c.who == who)
+    row = session.execute(query).one_or_none()
+    return None if row is None else LabelEvent(**row._mapping)
+
+
+def append_events(session: Session, events: Sequence[LabelEvent]) -> None:
+    """The events stand in their entries' histories; the entries themselves are left to the caller."""
+    if events:
+        session.execute(insert(label_events), [row_of(event) for event in events])
+
+
+def set_classes(session: Session, classes: Mapping[int, int | None]) -> None:
+    """The entries' labels are these, by id."""
+    if classes:
+        statement = (
+            update(entries).where(entries.c.id == bindparam("entry")).values(class_id=bindparam("class"))
+        )
+        session.execute(
+            statement, [{"entry": entry, "class": class_id} for entry, class_id in sorted(classes.items())]
+        )
+
+
+def stage(session: Session, line_id: int, entry_ids: Iterable[int], origin: str, at: datetime) -> None:
+    """The entries wait for a version to take up what changed."""
+    rows = [
+        {"line_id": line_id, "entry_id": entry, "origin": origin, "at": at}
+        for entry in sorted(set(entry_ids))
+    ]
+    if rows:
+        statement = upsert.insert(session.dialect.name, staged)
+        excluded = statement.excluded
+        session.execute(
+            statement.on_conflict_do_update(
+                index_elements=["line_id", "entry_id"], set_={"origin": excluded.origin, "at": excluded.at}
+            ),
+            rows,
+        )
+
+
+def _apply(session: Session, line_id: int, events: Sequence[LabelEvent]) -> None:
+    """One event an entry at most."""
+    if not events:
+        return
+    append_events(session, events)
+    classes = {event.entry_id: event.class_id for event in events}
+    before = facts_of(session, list(classes))
+    set_classes(session, classes)
+    after = [replace(facts, class_id=classes[entry]) for entry, facts in before.items()]
+    update_line_summary(session, line_id, list(before.values()), after)
+    stage(session, line_id, classes, events[0].origin, events[0].at)
+
+
+def _classes(session: Session, line_id: int, entry_ids: Sequence[int]) -> dict[int, int | None]:
+    query = select(entries.c.id, entries.c.class_id).where(
+        entries.c.line_id == line_id, entries.c.id.in_(entry_ids)
+    )
+    return dict(session.execute(query).all())

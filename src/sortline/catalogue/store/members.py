@@ -1,0 +1,206 @@
+"""What is in a version: found without writing the version out, at the cost of what is returned.
+
+Every question is put to the base and to each segment of the way from there; the answers are disjoint, so they merge.
+"""
+
+from __future__ import annotations
+
+import heapq
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from itertools import islice
+
+from sqlalchemy import ColumnElement, FromClause, Select, exists, func, select
+
+from sortline.catalogue.entry import UNLABELLED, EntryFilter, Split
+from sortline.catalogue.store.entries import id_span
+from sortline.catalogue.store.paths import Segment, Way, way_to
+from sortline.catalogue.store.summaries import version_summary
+from sortline.catalogue.tables import base_members, entries, import_entries, version_changes
+from sortline.catalogue.version import Member, Place, Version
+from sortline.db.paging import Page, id_of, page
+from sortline.db.session import Session
+
+# Ids in one query.
+_IDS = 500
+# (class, split) pairs that are each looked up in their index; above, one scan in the order of ids is cheaper.
+_PAIRS = 16
+
+
+def members(
+    session: Session, version: Version, wanted: EntryFilter, *, limit: int = 100, cursor: str | None = None
+) -> Page[Member]:
+    """The members that meet the filter, latest entries first; the cursor is the id of a page's last.
+
+    Classes and splits are the version's own.
+
+    Raises:
+        BadCursor: it is no id.
+    """
+    below = None if cursor is None else id_of(cursor)
+    way, sieve = way_to(session, version), _sieve(session, version, wanted)
+    if sieve is None:
+        return Page(items=(), next_cursor=None)
+    rows = resolve(session, way, sieve.within(0, below), limit + 1, descending=True)
+    return page(rows, limit, lambda member: str(member.entry_id))
+
+
+def members_after(
+    session: Session, version: Version, after: int, limit: int, wanted: EntryFilter | None = None
+) -> list[Member]:
+    """Up to `limit` members behind an entry id, by id: call it again with the last one's to read them all."""
+    way = way_to(session, version)
+    sieve = Sieve() if wanted is None else _sieve(session, version, wanted)
+    return [] if sieve is None else resolve(session, way, sieve.within(after + 1, None), limit)
+
+
+def places(session: Session, version: Version, entry_ids: Iterable[int]) -> dict[int, Place]:
+    """Those of the entries that are in the version, with their class and split there."""
+    way, ids = way_to(session, version), iter(entry_ids)
+    found: dict[int, Place] = {}
+    while chunk := list(islice(ids, _IDS)):
+        found.update(_places(session, way, chunk))
+    return found
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Sieve:
+    """Which members: `low` ≤ entry id < `high`, of these (class, split) `pairs` or else of this split."""
+
+    low: int = 0
+    high: int | None = None
+    pairs: tuple[tuple[int, Split], ...] | None = None
+    split: Split | None = None
+    source: str | None = None
+    text: str | None = None
+    import_id: str | None = None
+    group: int | None = None
+
+    def within(self, low: int, high: int | None) -> Sieve:
+        """The same, of a narrower span of ids as well."""
+        highs = [one for one in (self.high, high) if one is not None]
+        return Sieve(
+            low=max(self.low, low), high=min(highs, default=None), pairs=self.pairs, split=self.split,
+            source=self.source, text=self.text, import_id=self.import_id, group=self.group,
+        )  # fmt: skip
+
+    def apply(
+        self, query: Select[tuple[int, int, Split]], rows: FromClause
+    ) -> Select[tuple[int, int, Split]]:
+        """The query over `rows`, narrowed, except by `pairs`."""
+        query = query.where(rows.c.entry_id >= self.low)
+        if self.high is not None:
+            query = query.where(rows.c.entry_id < self.high)
+        if self.split is not None:
+            query = query.where(rows.c.split == self.split)
+        if self.import_id is not None:
+            query = query.join(import_entries, import_entries.c.entry_id == rows.c.entry_id)
+            query = query.where(import_entries.c.import_id == self.import_id)
+        if conditions := self._of_entries():
+            query = query.join(entries, entries.c.id == rows.c.entry_id).where(*conditions)
+        return query
+
+    def _of_entries(self) -> list[ColumnElement[bool]]:
+        found: list[ColumnElement[bool]] = []
+        if self.source is not None:
+            found.append(entries.c.source == self.source)
+        if self.text is not None:
+            found.append(func.lower(entries.c.name).contains(self.text.lower(), autoescape=True))
+        if self.group is not None:
+            found.append(entries.c.group_id == self.group)
+        return found
+
+
+def _sieve(session: Session, version: Version, wanted: EntryFilter) -> Sieve | None:
+    """The filter as the version's rows are asked; None where no member can meet it."""
+    if wanted.class_id == UNLABELLED:
+        return None
+    low, high = id_span(session, version.line_id, wanted.since, wanted.until)
+    pairs, split = _pairs(session, version, wanted)
+    if pairs == ():
+        return None
+    return Sieve(
+        low=low, high=high, pairs=pairs, split=split,
+        source=wanted.source, text=wanted.text, import_id=wanted.import_id, group=wanted.group,
+    )  # fmt: skip
+
+
+def _pairs(
+    session: Session, version: Version, wanted: EntryFilter
+) -> tuple[tuple[tuple[int, Split], ...] | None, Split | None]:
+    """The (class, split) pairs to look up, or None and the split to look for in all."""
+    class_id, split = wanted.class_id, wanted.split
+    if class_id is not None:
+        return tuple((class_id, one) for one in (Split if split is None else (split,))), None
+    if split is None:
+        return None, None
+    counts = version_summary(session, version.id).counts
+    pairs = [(one, part) for one, part in counts if one is not None and part is split]
+    # A rare split in a scan would cost the whole version.
+    return (tuple(pairs), None) if len(pairs) <= _PAIRS else (None, split)
+
+
+def resolve(
+    session: Session, way: Way, sieve: Sieve, limit: int, *, descending: bool = False
+) -> list[Member]:
+    """The first `limit` members through the sieve, in the order of ids."""
+    found: list[list[Member]] = []
+    pairs: Sequence[tuple[int, Split] | None] = (None,) if sieve.pairs is None else sieve.pairs
+    for query, rows in _parts(way):
+        narrowed = sieve.apply(query, rows)
+        order = rows.c.entry_id.desc() if descending else rows.c.entry_id
+        for pair in pairs:
+            one = (
+                narrowed
+                if pair is None
+                else narrowed.where(rows.c.class_id == pair[0], rows.c.split == pair[1])
+            )
+            answer = session.execute(one.order_by(order).limit(limit))
+            found.append([Member._make(row) for row in answer])
+    return list(islice(heapq.merge(*found, reverse=descending), limit))
+
+
+def _parts(way: Way) -> Iterator[tuple[Select[tuple[int, int, Split]], FromClause]]:
+    """A query for each place where members are written, and the rows it reads: base first, then newest first."""
+    base = base_members.alias("base")
+    query = select(base.c.entry_id, base.c.class_id, base.c.split).where(base.c.base_id == way.base_id)
+    yield query.where(*(unchanged(segment, base) for segment in way.segments)), base
+    for number, segment in enumerate(way.segments):
+        row = version_changes.alias("row")
+        later = version_changes.alias("later")
+        again = exists().where(
+            later.c.branch_id == segment.branch_id,
+            later.c.entry_id == row.c.entry_id,
+            later.c.version_id > row.c.version_id,
+            later.c.version_id <= segment.high,
+        )
+        query = select(row.c.entry_id, row.c.class_id, row.c.split).where(
+            segment.holds(row), row.c.class_id.is_not(None), ~again
+        )
+        yield query.where(*(unchanged(newer, row) for newer in way.segments[:number])), row
+
+
+def unchanged(segment: Segment, row: FromClause) -> ColumnElement[bool]:
+    """The condition that no version on a segment changed a row's entry."""
+    change = version_changes.alias(f"change_{segment.branch_id}")
+    return ~exists().where(segment.holds(change), change.c.entry_id == row.c.entry_id)
+
+
+def _places(session: Session, way: Way, ids: Sequence[int]) -> dict[int, Place]:
+    found: dict[int, Place | None] = {}
+    row = version_changes
+    for segment in way.segments:
+        query = (
+            select(row.c.entry_id, row.c.class_id, row.c.split)
+            .where(segment.holds(row), row.c.entry_id.in_(ids))
+            .order_by(row.c.version_id.desc())
+        )
+        for entry_id, class_id, split in session.execute(query):
+            found.setdefault(entry_id, None if class_id is None else Place(class_id, split))
+    rest = [entry_id for entry_id in ids if entry_id not in found]
+    base = base_members
+    query = select(base.c.entry_id, base.c.class_id, base.c.split).where(
+        base.c.base_id == way.base_id, base.c.entry_id.in_(rest)
+    )
+    found.update({entry: Place(class_id, split) for entry, class_id, split in session.execute(query)})
+    return {entry_id: place for entry_id, place in found.items() if place is not None}
