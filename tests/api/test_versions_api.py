@@ -129,7 +129,9 @@ def test_a_version_from_an_import(server: RunningServer) -> None:
     line.work()
     made = line.post("/versions", 201, json={"from": "import", "import": queued["id"]})
     assert (made["size"], made["made_from"]) == (3, "import")
-    assert line.get(f"/imports/{queued['id']}")["version"] == made["number"]
+    other = line.import_zip({f"a/{n}.jpg": photo(seed=n) for n in range(5)})
+    line.work()
+    assert line.get(f"/imports/{other['id']}")["version"] == 2
 
 
 @pytest.mark.parametrize(

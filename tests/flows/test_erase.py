@@ -15,7 +15,7 @@ from sortline.catalogue.store.entries import get_entries, get_entry
 from sortline.catalogue.store.images import get_image
 from sortline.catalogue.store.labels import history, label, undo
 from sortline.catalogue.store.summaries import line_summary
-from sortline.catalogue.tables import near
+from sortline.catalogue.tables import near_recent
 from sortline.db.session import Session, reading, writing
 from sortline.engine.packaged import packaged_bundles
 from sortline.flows.classes import merge_classes
@@ -55,7 +55,7 @@ def test_what_shows_a_picture_goes_and_what_counts_it_stays(engine: Engine) -> N
         assert image.erased_at is not None
         assert (image.phash, image.embedding, image.client, entry.name) == (None, None, None, None)
         assert (image.width, entry.id, entry.class_id is not None) == (200, entry_id, True)
-        assert session.scalar(select(func.count()).select_from(near)) == 0
+        assert session.scalar(select(func.count()).select_from(near_recent)) == 0
         assert line_summary(session, line).counts == counts
 
 

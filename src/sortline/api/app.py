@@ -19,6 +19,7 @@ from sortline.api import (
     image_uploads,
     images,
     imports,
+    insights,
     lines,
     older_clients,
     older_pictures,
@@ -47,6 +48,7 @@ ROUTERS = (
     imports.located,
     versions.reads,
     versions.writes,
+    insights.router,
     health.router,
     health.metrics_router,
 )

@@ -6,6 +6,7 @@ from fastapi import APIRouter, Depends, Query
 from pydantic import BaseModel, ConfigDict, Field
 
 from sortline.api.access import CALLER, Scope, require
+from sortline.api.calls import InvalidParameter
 from sortline.api.deps import LineDep, ServicesDep
 from sortline.api.image_views import (
     ImagePage,
@@ -69,6 +70,8 @@ def get_images(
     line: str, services: ServicesDep, live: LineDep, wanted: Annotated[LineQuery, Query()]
 ) -> ImagePage:
     """Pictures that meet every filter given, newest first, with their current labels or those of a version."""
+    if wanted.unlabelled and wanted.version is not None:
+        raise InvalidParameter("unlabelled", "true", "not to be given with version: every member has a label")
     with reading(services.engine) as session:
         conditions = wanted.of_line(session, live.id, unlabelled=wanted.unlabelled)
         if wanted.version is not None:

@@ -1,6 +1,5 @@
 """Routes with pictures for clients of the systems Sortline replaces, at the root and under /lines/{line}."""
 
-from collections.abc import Mapping
 from functools import partial
 from typing import Any
 
@@ -17,23 +16,22 @@ from sortline.api.image_views import urls
 from sortline.api.parameters import ClassName
 from sortline.api.uploads import Upload as Sent
 from sortline.api.uploads import many_images, one_image
-from sortline.catalogue.entry import EntryFilter
+from sortline.catalogue.entry import Entry, EntryFilter, Split
 from sortline.catalogue.image import ImageRecord
 from sortline.catalogue.store.entries import list_entries
 from sortline.catalogue.store.records import get_records
-from sortline.catalogue.store.summaries import line_summary
 from sortline.db.session import Session, reading
 from sortline.errors import SortlineError
+from sortline.flows.insights import older_insights
 from sortline.flows.pictures import NoExample, bytes_of
 from sortline.flows.upload import Upload
-from sortline.lines.classes import list_classes, resolve_class
+from sortline.lines.classes import class_ids, resolve_class
 from sortline.lines.line import valid_class_name
 
 router = APIRouter(tags=["older clients"], dependencies=[Depends(require(Scope.REVIEW))])
 
-_SAMPLES = 3
-# Among so many of the newest pictures of a class one is looked for that was not erased.
-_LOOKED_AT = 500
+# Shown of each class; and among so many of the newest those are looked for that were not erased.
+_SAMPLES, _LOOKED_AT = 3, 500
 
 
 def _form(field: str, many: bool, name: str, words: str) -> dict[str, Any]:
@@ -146,53 +144,36 @@ def example(name: ClassName, services: ServicesDep, live: LineDep) -> Response:
 def data_insights(services: ServicesDep, live: LineDep) -> dict[str, Any]:
     """Pictures by class, some of each, and their sizes, of everything the line has."""
     with reading(services.engine) as session:
-        summary = line_summary(session, live.id)
-        counts: dict[int | None, int] = {}
-        for (class_id, _), count in summary.counts.items():
-            counts[class_id] = counts.get(class_id, 0) + count
-        classes = [one for one in list_classes(session, live.id) if counts.get(one.id)]
-        shown_ = {
-            one.name: [
-                urls(live.name, found.sha256).file for found in _newest(session, live.id, one.id, _SAMPLES)
-            ]
-            for one in classes
+        found = older_insights(session, live.id)
+        classes = class_ids(session, live.id, found.class_distribution)
+        newest = {
+            name: _newest(session, live.id, classes[name], _SAMPLES) if count else []
+            for name, count in found.class_distribution.items()
         }
     return {
-        "class_distribution": {one.name: counts[one.id] for one in classes},
-        "sample_images": shown_,
-        "image_dimensions": {
-            **_span("width", summary.widths),
-            **_span("height", summary.heights),
-            "total_images": summary.size,
+        "class_distribution": found.class_distribution,
+        "sample_images": {
+            name: [urls(live.name, record.sha256).file for record in records]
+            for name, records in newest.items()
         },
+        "image_dimensions": found.image_dimensions,
     }
 
 
 def _newest(session: Session, line_id: int, class_id: int, count: int) -> list[ImageRecord]:
     """The newest pictures of a class that were not erased."""
-    page = list_entries(session, line_id, EntryFilter(class_id=class_id), limit=count)
-    records = _standing(session, [entry.image_sha256 for entry in page.items])
-    if len(records) < count and page.next_cursor is not None:
-        page = list_entries(session, line_id, EntryFilter(class_id=class_id), limit=_LOOKED_AT)
-        records = _standing(session, [entry.image_sha256 for entry in page.items])
-    return records[:count]
-
-
-def _standing(session: Session, hashes: list[str]) -> list[ImageRecord]:
-    records = get_records(session, hashes)
-    return [records[sha256] for sha256 in hashes if records[sha256].erased_at is None]
-
-
-def _span(name: str, histogram: Mapping[int, int]) -> dict[str, float]:
-    """Smallest, largest and mean of what a histogram counts; zeros where it counts nothing."""
-    present = {value: count for value, count in histogram.items() if count}
-    total = sum(present.values())
-    mean = sum(value * count for value, count in present.items()) / total if total else 0
-    return {
-        f"min_{name}": min(present, default=0),
-        f"max_{name}": max(present, default=0),
-        f"avg_{name}": round(mean, 2),
-    }
+    for looked_at in (count, _LOOKED_AT):
+        found: list[Entry] = []
+        # Within a class and a split the index is in the order of ids.
+        for split in Split:
+            wanted = EntryFilter(class_id=class_id, split=split)
+            found += list_entries(session, line_id, wanted, limit=looked_at).items
+        hashes = [entry.image_sha256 for entry in sorted(found, key=lambda entry: -entry.id)[:looked_at]]
+        records = get_records(session, hashes)
+        there = [records[sha256] for sha256 in hashes if records[sha256].erased_at is None]
+        if len(there) >= count or len(found) < looked_at:
+            break
+    return there[:count]
 
 
 def _labels(request: Request, parameter: str, count: int) -> list[str]:

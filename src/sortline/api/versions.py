@@ -23,7 +23,7 @@ from sortline.api.version_views import (
 from sortline.catalogue.importing import UnknownImport
 from sortline.catalogue.layouts.layout import Format
 from sortline.catalogue.store import changes, imports, members, versions
-from sortline.catalogue.version import ChangeKind, Diff, Draft, NothingChanged, Version
+from sortline.catalogue.version import ChangeKind, Diff, Draft, Version
 from sortline.db.session import Session, reading, writing
 from sortline.flows import versions as making
 from sortline.flows.export_zip import export_zip
@@ -209,10 +209,7 @@ def _from_import(services: Services, line_id: int, draft: Draft, import_id: str 
         found = imports.get(session, import_id)
     if found.line_id != line_id:
         raise UnknownImport(import_id)
-    made = making.from_import(services.engine, found, draft)
-    if made is None:
-        raise NothingChanged(None)
-    return made
+    return making.from_import(services.engine, line_id, draft, import_id, wait=False)
 
 
 def _ready(version: Version) -> bool:

@@ -1,6 +1,6 @@
 """The tables of the catalogue: pictures, what a line knows of each, versions as deltas, imports.
 
-    images ◀── entries (a line's pictures) ◀── label_events, staged, near
+    images ◀── entries (a line's pictures) ◀── label_events, staged, near…
                   ▲
                   ├── version_changes ──▶ versions ──▶ branches
                   └── base_members ─────▶ bases
@@ -102,7 +102,9 @@ entries = Table(
     Column("source", String(200), nullable=False),
     Column("name", String(1000)),
     Column("added_at", UtcDateTime, nullable=False),
-    UniqueConstraint("line_id", "image_sha256"),
+    # By hash first: the same index finds what an erased picture stands in, on all lines. A second one by hash would be
+    # one more page of its own for every picture that comes.
+    UniqueConstraint("image_sha256", "line_id"),
 )
 Index("ix_entries_line_id_id", entries.c.line_id, entries.c.id)
 Index(
@@ -122,20 +124,32 @@ Index(
     sqlite_where=_GROUPED,
     postgresql_where=_GROUPED,
 )
-# By hash first: what an erased picture stands in, and what a re-import finds.
-Index("ix_entries_image_sha256", entries.c.image_sha256)
-
-# A picture's perceptual hash (its first 64 bits, signed) in bands: two hashes that differ in fewer bits than there are
-# bands share one. This and the other tables with a row for every picture and version name entries without a foreign
-# key: an entry is never deleted, and checking would cost two look-ups a row.
+# Perceptual hashes (`engine.fingerprint.hashes`) to look near-duplicates up by: `data` holds pairs of an entry's id and
+# its hash, 8 bytes each (store/lookup.py). The latest entries of a line lie as they came, about 512 a row; older ones
+# under each of their bands. `near_folds` tells how far those with an id below `upto` have come from here to there.
+# These and the other tables with a row for every picture and version name entries without a foreign key: an entry is
+# never deleted, and checking would cost a look-up a row.
+near_recent = Table(
+    "near_recent",
+    metadata,
+    Column("line_id", Integer, primary_key=True),
+    Column("first_id", BigInteger, primary_key=True),
+    Column("data", LargeBinary, nullable=False),
+)
 near = Table(
     "near",
     metadata,
     Column("line_id", Integer, primary_key=True),
     Column("band", Integer, primary_key=True),
-    Column("entry_id", BigInteger, primary_key=True),
-    Column("phash", BigInteger, nullable=False),
+    Column("data", LargeBinary, nullable=False),
     sqlite_with_rowid=False,
+)
+near_folds = Table(
+    "near_folds",
+    metadata,
+    Column("line_id", Integer, primary_key=True, autoincrement=False),
+    Column("upto", BigInteger, nullable=False),
+    Column("band", Integer, nullable=False),
 )
 
 # Who said what, when. Append-only: a null class takes the label away, `undoes` names the event an undo restores before.
@@ -150,6 +164,7 @@ label_events = Table(
     Column("at", UtcDateTime, nullable=False),
     Column("undoes", Hex),
     Column("import_id", Hex),
+    sqlite_with_rowid=False,
 )
 Index("ix_label_events_entry_id_id", label_events.c.entry_id, label_events.c.id)
 

@@ -24,6 +24,10 @@ from PIL import Image
 SIZE = 148
 BANDS = 4
 
+# Of a hash as one number; the first band is its highest bits.
+_BAND_SHIFTS = np.array([48, 32, 16, 0])
+_BAND_NUMBERS = np.arange(BANDS) << 16
+
 # Measured on 7,349 photos and 70,000 drawings of garments (docs/decisions/0005-near-duplicates.md). Of 64 signs copies
 # lose at most 10, one in 2,000 more than 8; a candidate shares a band anyway, which 3 lost signs never prevent.
 MAX_HAMMING = 8
@@ -87,24 +91,21 @@ def near_mask(one: bytes, many: Sequence[bytes]) -> npt.NDArray[np.bool_]:
     return cast("npt.NDArray[np.bool_]", alike)
 
 
-def bands(of: bytes) -> tuple[int, int, int, int]:
-    """The four bands of a fingerprint for a lookup, number << 16 | 16 bits.
+def hashes(of: Sequence[bytes]) -> npt.NDArray[np.int64]:
+    """The first 64 bits of fingerprints, shape (len(of),), as a database's signed BIGINT."""
+    return np.frombuffer(b"".join(one[:8] for one in of), ">i8").astype(np.int64)
 
-    Two fingerprints whose hashes differ in at most three bits share at least one.
+
+def bands(of: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
+    """The four bands of each of (N,) hashes for a lookup, shape (N, 4): number << 16 | 16 bits.
+
+    Two hashes that differ in at most three bits share at least one.
     """
-    first, second, third, fourth = (
-        number << 16 | int.from_bytes(of[2 * number : 2 * number + 2], "big") for number in range(BANDS)
-    )
-    return first, second, third, fourth
-
-
-def first64_signed(of: bytes) -> int:
-    """The first 64 bits of a fingerprint, as a database's signed BIGINT."""
-    return int.from_bytes(of[:8], "big", signed=True)
+    return (of[:, None] >> _BAND_SHIFTS) & 0xFFFF | _BAND_NUMBERS
 
 
 def hamming(one: int, many: npt.NDArray[np.int64]) -> npt.NDArray[np.uint8]:
-    """In how many of 64 bits each of `many` hashes differs from `one`, both as `first64_signed` gives them."""
+    """In how many of 64 bits each of `many` hashes differs from `one`, both as `hashes` gives them."""
     return cast("npt.NDArray[np.uint8]", np.bitwise_count((many ^ np.int64(one)).view(np.uint64)))
 
 

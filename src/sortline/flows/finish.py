@@ -22,7 +22,7 @@ from sortline.catalogue.version import (
 )
 from sortline.db.session import writing
 from sortline.flows.ingest import Tools
-from sortline.flows.versions import from_import
+from sortline.flows.versions import version_of_import
 
 
 def finish_import(tools: Tools, found: Import, stop: Event) -> bool:
@@ -48,8 +48,10 @@ def finish_import(tools: Tools, found: Import, stop: Event) -> bool:
 
 
 def _version(engine: Engine, found: Import, name: str | None, stop: Event) -> Version | None:
-    notes = f"Imported from {found.location}"
-    return from_import(engine, found, Draft(name=name, notes=notes, author=found.who), stop=stop)
+    # Of a path its last part: versions are seen by people who need not know where the server keeps what was sent.
+    shown = found.location if "://" in found.location else PurePath(found.location).name
+    notes = f"Imported from {shown}"
+    return version_of_import(engine, found, Draft(name=name, notes=notes, author=found.who), stop=stop)
 
 
 def _source_name(location: str) -> str:

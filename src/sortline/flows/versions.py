@@ -25,10 +25,11 @@ from sortline.catalogue.store.versions import (
     Writing,
     begin_version,
     create_version,
-    extend,
     finish_version,
+    look_ahead,
     parent_of,
     version_by_id,
+    write,
 )
 from sortline.catalogue.version import (
     MOST_AT_ONCE,
@@ -48,7 +49,7 @@ from sortline.db.session import Session, reading, writing
 WRITE_S = 0.020
 # A process at work says so at least this often; see `building.LEASE`.
 HEARTBEAT_S = 3.0
-_FIRST_ROWS, _MOST_ROWS = 100, 2000
+_FIRST_ROWS, _MOST_ROWS = 100, 4000
 # Entries a version made in one transaction may take; tests take fewer.
 _AT_ONCE = MOST_AT_ONCE
 # Conflicts that are told.
@@ -98,17 +99,28 @@ def from_staged(engine: Engine, line_id: int, draft: Draft, *, wait: bool = True
     return _create(engine, line_id, draft, plans.staged_plan(), wait=wait)
 
 
-def from_import(engine: Engine, found: Import, draft: Draft, *, stop: Event | None = None) -> Version | None:
-    """The version of an import's pictures: the one made before, where there is one; None where nothing is new."""
+def from_import(engine: Engine, line_id: int, draft: Draft, import_id: str, *, wait: bool = True) -> Version:
+    """A version that has the labelled pictures an import brought or met, as the line has them now."""
+    return _create(engine, line_id, draft, plans.import_plan(import_id), wait=wait)
+
+
+def version_of_import(
+    engine: Engine, found: Import, draft: Draft, *, stop: Event | None = None
+) -> Version | None:
+    """The version that belongs to an import: made once, and gone on with after a kill.
+
+    None where nothing in it is new, or when told to stop.
+    """
     if found.version_id is not None:
         with reading(engine) as session:
             version = version_by_id(session, found.version_id)
         return version if version.state is VersionState.READY else build(engine, version.id, stop)
     try:
         plan = plans.import_plan(found.id)
-        return _create(engine, found.line_id, draft, plan, stop=stop, import_id=found.id)
+        made = _create(engine, found.line_id, draft, plan, stop=stop, import_id=found.id)
     except NothingChanged:
         return None
+    return made if made.state is VersionState.READY else None
 
 
 def from_filter(
@@ -163,17 +175,19 @@ def build(
     """
     runner, stop = runner or _runner(), stop or Event()
     state = _resume(engine, version_id, runner)
-    rows = _FIRST_ROWS
+    after, rows = building.progress(state.version), _FIRST_ROWS
     while not stop.is_set():
+        with reading(engine) as session:
+            plan, line_id = state.version.plan, state.version.line_id
+            wanted = dict(plans.wanted_after(session, line_id, state.parent, plan, after, rows))
+            if not wanted:
+                break
+            steps = look_ahead(session, state, wanted)
         begun = time.perf_counter()
         with writing(engine) as session:
             version = building.hold(session, version_id, runner)
-            after = building.progress(version)
-            wanted = plans.wanted_after(session, version.line_id, state.parent, version.plan, after, rows)
-            if not wanted:
-                break
-            extend(session, state, dict(wanted))
-            building.keep(session, version, state, wanted[-1][0], datetime.now(UTC))
+            write(session, state, wanted, steps)
+            building.keep(session, version, state, after := max(wanted), datetime.now(UTC))
         took = time.perf_counter() - begun
         rows = max(8, min(_MOST_ROWS, 2 * rows, round(len(wanted) * WRITE_S / max(took, 1e-4))))
         if engine.dialect.name == "sqlite":

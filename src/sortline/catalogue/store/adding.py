@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from itertools import count
 
-from sqlalchemy import insert, select
+from sqlalchemy import select
 
 from sortline.catalogue.entry import NewPicture, Outcome, Placed, PlacingProblem, Split, TrainedLookup
 from sortline.catalogue.label import LabelEvent, Origin
@@ -21,6 +21,7 @@ from sortline.catalogue.store.nearby import Neighbourhood, add_near, neighbourho
 from sortline.catalogue.store.summaries import line_summary, update_line_summary
 from sortline.catalogue.summary import Facts
 from sortline.catalogue.tables import entries
+from sortline.db.bulk import insert_rows
 from sortline.db.ids import new_id
 from sortline.db.session import Session
 
@@ -99,9 +100,9 @@ class _Adding:
         self._session, self._manner = session, manner
         self._tick: Tick = lock_catalogue(session)
         hashes = list({picture.image.sha256: None for picture in pictures})
-        images.add_catalogued(session, list({p.image.sha256: p.image for p in pictures}.values()))
-        self._stored = images.measures(session, hashes)
-        self._known = _known(session, manner.line_id, hashes)
+        records = {picture.image.sha256: picture.image for picture in pictures}
+        self._stored, unknown = images.add_catalogued(session, list(records.values()))
+        self._known = _known(session, manner.line_id, [sha256 for sha256 in hashes if sha256 not in unknown])
         # Ids in the order in which new pictures come.
         ids = count(self._tick.next_entry)
         self._ids = {sha256: next(ids) for sha256 in hashes if self._is_new(sha256)}
@@ -109,8 +110,9 @@ class _Adding:
             self._ids[p.image.sha256]: phash_of(p) for p in pictures if p.image.sha256 in self._ids
         }
         self._near: Neighbourhood = neighbourhood(session, manner.line_id, self._phashes)
-        counts = line_summary(session, manner.line_id).counts
-        self._board = Board(counts, self._near.members, self._near.group_splits)
+        # Read once, and written with what came: nobody else changes it while the catalogue is locked.
+        self._summary = line_summary(session, manner.line_id)
+        self._board = Board(self._summary.counts, self._near.members, self._near.group_splits)
         self._changes = _Changes()
 
     def take(self, picture: NewPicture) -> Placed:
@@ -128,8 +130,7 @@ class _Adding:
         session, manner, changes = self._session, self._manner, self._changes
         before = facts_of(session, list(changes.classes)) if changes.classes else {}
         rows = [self._row(*arrival) for arrival in changes.arrivals]
-        if rows:
-            session.execute(insert(entries), rows)
+        insert_rows(session, entries, rows)
         add_near(session, manner.line_id, self._phashes)
         set_groups(session, manner.line_id, self._board.merged(), self._board.joined())
         append_events(session, changes.events)
@@ -137,7 +138,8 @@ class _Adding:
         after = [replace(facts, class_id=changes.classes[entry]) for entry, facts in before.items()]
         added = [self._facts(*arrival) for arrival in changes.arrivals]
         if after or added:
-            update_line_summary(session, manner.line_id, list(before.values()), after + added)
+            gone = list(before.values())
+            update_line_summary(session, manner.line_id, gone, after + added, summary=self._summary)
         if manner.stage:
             ids = [entry for _, entry, _ in changes.arrivals] + list(changes.classes)
             stage(session, manner.line_id, ids, manner.origin, self._tick.at)
@@ -246,6 +248,8 @@ def phash_of(picture: NewPicture) -> bytes:
 
 
 def _known(session: Session, line_id: int, hashes: Sequence[str]) -> dict[str, _Known]:
+    if not hashes:
+        return {}
     query = select(entries.c.image_sha256, entries.c.id, entries.c.class_id, entries.c.split).where(
         entries.c.line_id == line_id, entries.c.image_sha256.in_(hashes)
     )

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import Select, and_, case, func, literal, null, select, union_all
+from sqlalchemy import Integer, Select, and_, case, cast, func, literal, null, select, union_all
 
 from sortline.catalogue.entry import Split
 from sortline.catalogue.store.paths import Segment, way_to
@@ -15,6 +15,8 @@ from sortline.db.session import Session
 
 # Groups that are named.
 NAMED = 50
+# PostgreSQL takes a bare null for text.
+_NO_ID = cast(null(), Integer)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -47,7 +49,7 @@ def version_groups(session: Session, version: Version) -> GroupCounts:
     latest = [_latest(segment) for segment in way.segments]
     change, base = version_changes.alias("change"), base_members.alias("base")
     # Ids rise along the way: the newest segment that changed an entry has the last word.
-    decisive = func.coalesce(*latest, null()) if latest else null()
+    decisive = func.coalesce(*latest, _NO_ID) if latest else _NO_ID
     rows = (
         select(
             entries.c.group_id,
@@ -107,7 +109,7 @@ def _count(session: Session, members: Select[Any]) -> GroupCounts:
     )  # fmt: skip
     named = [
         select(
-            select(literal(name), groups.c.group_id, null(), null(), null())
+            select(literal(name), groups.c.group_id, _NO_ID, _NO_ID, _NO_ID)
             .where(groups.c[name] == 1)
             .order_by(groups.c.group_id)
             .limit(NAMED)

@@ -3,45 +3,42 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from datetime import datetime
+from typing import Any
 
-from sqlalchemy import and_, select, update
+from sqlalchemy import Row, bindparam, select, update
 
 from sortline.catalogue.image import ImageRecord
 from sortline.catalogue.tables import images
-from sortline.db import upsert
+from sortline.db.bulk import insert_rows
 from sortline.db.rows import row_of
 from sortline.db.session import Session
 
 
-def add_images(session: Session, records: Sequence[ImageRecord]) -> None:
-    """The pictures are known; one already known keeps what was noted at its first sight."""
-    if not records:
-        return
-    session.execute(
-        upsert.insert(session.dialect.name, images).on_conflict_do_nothing(index_elements=["sha256"]),
-        _rows(records),
-    )
+def add_images(session: Session, records: Sequence[ImageRecord]) -> int:
+    """How many of the pictures were not known before; one that was keeps what was noted at its first sight."""
+    # In the order of the key, so that two servers never wait for each other's rows.
+    rows = [row_of(record) for record in sorted(records, key=lambda record: record.sha256)]
+    return insert_rows(session, images, rows, known="keep")
 
 
-def add_catalogued(session: Session, records: Sequence[ImageRecord]) -> None:
-    """The pictures are known with their fingerprints; one kept without, before it joined a catalogue, has its own now.
+def add_catalogued(
+    session: Session, records: Sequence[ImageRecord]
+) -> tuple[dict[str, Measures], frozenset[str]]:
+    """What up to 500 pictures measure as they are known from now on, by hash, and which were not known before.
 
-    One that was erased stays erased.
+    All have their fingerprints. One kept without, before it joined a catalogue, gets its own now; one that was erased
+    stays erased.
     """
-    if not records:
-        return
-    statement = upsert.insert(session.dialect.name, images)
-    excluded = statement.excluded
-    session.execute(
-        statement.on_conflict_do_update(
-            index_elements=["sha256"],
-            set_={"phash": excluded.phash, "format": excluded.format},
-            where=and_(images.c.phash.is_(None), images.c.erased_at.is_(None)),
-        ),
-        _rows(records),
-    )
+    stored = measures(session, [record.sha256 for record in records])
+    fresh = [record for record in records if record.sha256 not in stored]
+    if add_images(session, fresh) < len(fresh):
+        # A recorder, which does not wait for the catalogue's lock, was first.
+        stored |= measures(session, [record.sha256 for record in fresh])
+    _add_fingerprints(session, [record for record in records if record.sha256 in stored])
+    unknown = {record.sha256: _measures(record) for record in fresh if record.sha256 not in stored}
+    return stored | unknown, frozenset(unknown)
 
 
 def get_image(session: Session, sha256: str) -> ImageRecord | None:
@@ -64,12 +61,9 @@ class Measures:
 
 def measures(session: Session, hashes: Sequence[str]) -> dict[str, Measures]:
     """What up to 500 stored pictures measure, by hash."""
-    names = ("bytes", "width", "height", "brightness", "sharpness", "erased_at")
-    query = select(images.c.sha256, *(images.c[name] for name in names)).where(images.c.sha256.in_(hashes))
-    return {
-        sha256: Measures(**dict(zip(names, values, strict=True)))
-        for sha256, *values in session.execute(query)
-    }
+    query = select(images.c.sha256, *(images.c[name] for name in _MEASURES))
+    found = session.execute(query.where(images.c.sha256.in_(hashes)))
+    return {row.sha256: _measures(row) for row in found}
 
 
 def erased(session: Session, hashes: Sequence[str]) -> dict[str, datetime]:
@@ -89,6 +83,29 @@ def bury(session: Session, hashes: Sequence[str], at: datetime) -> None:
     )
 
 
-def _rows(records: Sequence[ImageRecord]) -> list[dict[str, object]]:
-    # In the order of the key, so that two servers never wait for each other's rows.
-    return [row_of(record) for record in sorted(records, key=lambda record: record.sha256)]
+_MEASURES = [field.name for field in fields(Measures)]
+
+
+def _measures(of: Row[Any] | ImageRecord) -> Measures:
+    return Measures(
+        bytes=of.bytes,
+        width=of.width,
+        height=of.height,
+        brightness=of.brightness,
+        sharpness=of.sharpness,
+        erased_at=of.erased_at,
+    )
+
+
+def _add_fingerprints(session: Session, records: Sequence[ImageRecord]) -> None:
+    """Those of the pictures that have no fingerprint, and were not erased, have theirs."""
+    bare = images.c.phash.is_(None) & images.c.erased_at.is_(None)
+    ours = {record.sha256: record for record in records}
+    query = select(images.c.sha256).where(images.c.sha256.in_(ours), bare).order_by(images.c.sha256)
+    found = [ours[sha256] for sha256 in session.scalars(query)] if ours else []
+    if found:
+        statement = update(images).where(images.c.sha256 == bindparam("hash"), bare)
+        session.execute(
+            statement.values(phash=bindparam("fingerprint"), format=bindparam("kind")),
+            [{"hash": one.sha256, "fingerprint": one.phash, "kind": one.format} for one in found],
+        )

@@ -11,7 +11,7 @@ from sqlalchemy import RowMapping, delete, func, or_, select, update
 from sortline.catalogue.entry import Split
 from sortline.catalogue.importing import LEASE, Import, ImportLost, Options, Problem, State, UnknownImport
 from sortline.catalogue.tables import entries, import_entries, import_problems, imports
-from sortline.db import upsert
+from sortline.db.bulk import insert_rows
 from sortline.db.ids import new_id
 from sortline.db.rows import row_of
 from sortline.db.session import Session
@@ -150,16 +150,14 @@ def set_version(session: Session, import_id: str, version_id: int) -> None:
 
 def add_problems(session: Session, import_id: str, problems: Sequence[Problem]) -> None:
     """The problems stand in the import's report; one noted before stays as it is."""
-    if problems:
-        rows = [{"import_id": import_id, **row_of(problem)} for problem in problems]
-        session.execute(upsert.insert(session.dialect.name, import_problems).on_conflict_do_nothing(), rows)
+    rows = [{"import_id": import_id, **row_of(problem)} for problem in problems]
+    insert_rows(session, import_problems, rows, known="keep")
 
 
 def add_entries(session: Session, import_id: str, entry_ids: Sequence[int]) -> None:
     """The entries came with the import."""
-    if entry_ids:
-        rows = [{"import_id": import_id, "entry_id": entry_id} for entry_id in sorted(set(entry_ids))]
-        session.execute(upsert.insert(session.dialect.name, import_entries).on_conflict_do_nothing(), rows)
+    rows = [{"import_id": import_id, "entry_id": entry_id} for entry_id in sorted(set(entry_ids))]
+    insert_rows(session, import_entries, rows, known="keep")
 
 
 def forget_some(session: Session, import_id: str) -> bool:

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime
 
-from sqlalchemy import bindparam, insert, select, update
+from sqlalchemy import bindparam, select, update
 
 from sortline.catalogue.entry import UnknownEntry
 from sortline.catalogue.label import LabelEvent, NotNewestEvent, Origin, UnknownEvent
@@ -15,6 +15,7 @@ from sortline.catalogue.store.facts import facts_of
 from sortline.catalogue.store.summaries import update_line_summary
 from sortline.catalogue.tables import entries, label_events, staged
 from sortline.db import upsert
+from sortline.db.bulk import insert_rows
 from sortline.db.ids import new_id
 from sortline.db.rows import row_of
 from sortline.db.session import Session
@@ -106,7 +107,7 @@ def latest(session: Session, line_id: int, *, who: str | None = None) -> LabelEv
 def append_events(session: Session, events: Sequence[LabelEvent]) -> None:
     """The events stand in their entries' histories; the entries themselves are left to the caller."""
     if events:
-        session.execute(insert(label_events), [row_of(event) for event in events])
+        insert_rows(session, label_events, [row_of(event) for event in events])
 
 
 def set_classes(session: Session, classes: Mapping[int, int | None]) -> None:

@@ -10,7 +10,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import islice
 
-from sqlalchemy import ColumnElement, FromClause, Select, exists, func, select
+from sqlalchemy import ColumnElement, FromClause, Select, and_, exists, func, select
 
 from sortline.catalogue.entry import UNLABELLED, EntryFilter, Split
 from sortline.catalogue.store.entries import id_span
@@ -190,10 +190,17 @@ def _places(session: Session, way: Way, ids: Sequence[int]) -> dict[int, Place]:
     found: dict[int, Place | None] = {}
     row = version_changes
     for segment in way.segments:
-        query = (
-            select(row.c.entry_id, row.c.class_id, row.c.split)
+        # In two steps, each by an index: SQLite would rather read all a branch changed from one that has every column.
+        latest = (
+            select(row.c.entry_id, func.max(row.c.version_id).label("version_id"))
             .where(segment.holds(row), row.c.entry_id.in_(ids))
-            .order_by(row.c.version_id.desc())
+            .group_by(row.c.entry_id)
+            .subquery()
+        )
+        query = select(row.c.entry_id, row.c.class_id, row.c.split).join_from(
+            latest,
+            row,
+            and_(row.c.version_id == latest.c.version_id, row.c.entry_id == latest.c.entry_id),
         )
         for entry_id, class_id, split in session.execute(query):
             found.setdefault(entry_id, None if class_id is None else Place(class_id, split))

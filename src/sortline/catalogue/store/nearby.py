@@ -4,26 +4,20 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from itertools import chain
 
 import numpy as np
 import numpy.typing as npt
-from sqlalchemy import delete, select, text
+from sqlalchemy import select
 
 from sortline.catalogue.entry import Split
 from sortline.catalogue.placing import Board, Member
-from sortline.catalogue.tables import entries, images, near
+from sortline.catalogue.store import lookup
+from sortline.catalogue.tables import entries, images
 from sortline.db.session import Session
-from sortline.engine.fingerprint import BANDS, MAX_HAMMING, bands, first64_signed, near_mask
+from sortline.engine.fingerprint import BANDS, MAX_HAMMING, bands, hashes, near_mask
 
 # Candidates compared at once: most pictures have fewer, and one of a crowd of copies is found among the first.
 _AT_ONCE = 64
-# All rows of an entry in one statement: four times less is done for each of them before the database has it.
-_BAND_NAMES = tuple(f"band{number}" for number in range(BANDS))
-_INSERT = text(
-    "INSERT INTO near (line_id, band, entry_id, phash) VALUES "  # noqa: S608  # of our own names alone
-    + ", ".join(f"(:line, :{name}, :entry, :phash)" for name in _BAND_NAMES)
-)
 # Pairs of hashes compared in one step, of 8 bytes a few times over.
 _PAIRS = 200_000
 # Ids in one query; SQLite takes 32,766 parameters.
@@ -64,7 +58,7 @@ class Neighbourhood:
 
 def neighbourhood(session: Session, line_id: int, fresh: Mapping[int, bytes]) -> Neighbourhood:
     """What may be near new pictures of a line, `fresh`: their fingerprints by the id they are to have."""
-    candidates = _alike(_rows(session, line_id, fresh), fresh)
+    candidates = _alike(session, line_id, fresh)
     old = sorted({entry for found in candidates.values() for entry in found} - set(fresh))
     members, phashes = _members(session, old)
     # Unless it was erased a moment ago.
@@ -83,45 +77,23 @@ def neighbourhood(session: Session, line_id: int, fresh: Mapping[int, bytes]) ->
 
 def add_near(session: Session, line_id: int, fresh: Mapping[int, bytes]) -> None:
     """The entries are found by later pictures that are near them."""
-    rows = [
-        {
-            "line": line_id,
-            "entry": entry,
-            "phash": first64_signed(phash),
-            **dict(zip(_BAND_NAMES, bands(phash), strict=True)),
-        }
-        for entry, phash in fresh.items()
-    ]
-    if rows:
-        session.execute(_INSERT, rows)
+    lookup.remember(session, line_id, np.fromiter(fresh, np.int64, len(fresh)), hashes(list(fresh.values())))
 
 
 def forget_near(session: Session, line_id: int, entry: int, phash: bytes) -> None:
     """No later picture is compared with the entry."""
-    session.execute(
-        delete(near).where(near.c.line_id == line_id, near.c.band.in_(bands(phash)), near.c.entry_id == entry)
-    )
+    lookup.forget(session, line_id, entry, hashes([phash]))
 
 
-def _rows(session: Session, line_id: int, fresh: Mapping[int, bytes]) -> npt.NDArray[np.int64]:
-    """Band, entry and hash of every row that shares a band with a new picture, theirs too; (rows, 3), by band."""
-    own = [(band, entry, first64_signed(phash)) for entry, phash in fresh.items() for band in bands(phash)]
-    wanted = sorted({band for band, _, _ in own})
-    query = select(near.c.band, near.c.entry_id, near.c.phash).where(
-        near.c.line_id == line_id, near.c.band.in_(wanted)
-    )
-    found = session.execute(query).all() if wanted else []
-    rows = np.fromiter(chain.from_iterable(chain(found, own)), np.int64).reshape(-1, 3)
-    return rows[np.lexsort((rows[:, 1], rows[:, 0]))]
-
-
-def _alike(rows: npt.NDArray[np.int64], fresh: Mapping[int, bytes]) -> dict[int, tuple[int, ...]]:
-    """For each new entry that has any, the older ones whose hash is alike, ascending."""
-    column, ids, phashes = (np.ascontiguousarray(part) for part in rows.T)
+def _alike(session: Session, line_id: int, fresh: Mapping[int, bytes]) -> dict[int, tuple[int, ...]]:
+    """For each new entry that has any, the older ones whose hash is alike, ascending; new ones among them."""
+    own_ids, own_hashes = np.fromiter(fresh, np.int64, len(fresh)), hashes(list(fresh.values()))
     # One look-up for each new entry and band.
-    entry = np.repeat(np.fromiter(fresh, np.int64, len(fresh)), BANDS)
-    own = np.repeat(np.array([first64_signed(phash) for phash in fresh.values()], np.int64), BANDS)
-    wanted = np.array([bands(phash) for phash in fresh.values()], np.int64).ravel()
+    wanted = bands(own_hashes).ravel()
+    entry, own = np.repeat(own_ids, BANDS), np.repeat(own_hashes, BANDS)
+    rows = np.concatenate((lookup.sharing(session, line_id, wanted), np.column_stack((wanted, entry, own))))
+    rows = rows[np.argsort(rows[:, 0], kind="stable")]
+    column, ids, theirs = (np.ascontiguousarray(part) for part in rows.T)
     starts, counts = _ranges(column, wanted)
     found: dict[int, set[int]] = {}
     for part in _portions(counts):
@@ -130,7 +102,7 @@ def _alike(rows: npt.NDArray[np.int64], fresh: Mapping[int, bytes]) -> dict[int,
         place = starts[repeated] + within
         older = ids[place] < entry[repeated]
         repeated, place = repeated[older], place[older]
-        alike = np.bitwise_count((own[repeated] ^ phashes[place]).view(np.uint64)) <= MAX_HAMMING
+        alike = np.bitwise_count((own[repeated] ^ theirs[place]).view(np.uint64)) <= MAX_HAMMING
         for one, other in zip(entry[repeated[alike]].tolist(), ids[place[alike]].tolist(), strict=True):
             found.setdefault(one, set()).add(other)
     return {one: tuple(sorted(others)) for one, others in found.items()}

@@ -6,7 +6,7 @@ version is a few spans of ids, one a branch.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from sqlalchemy import ColumnElement, FromClause, and_, select
 
@@ -17,14 +17,19 @@ from sortline.db.session import Session
 
 @dataclass(frozen=True, slots=True)
 class Segment:
-    """The versions of a branch with `low` < id ≤ `high`."""
+    """The versions of a branch with `low` < id ≤ `high`; where they are few, `ids` names them."""
 
     branch_id: int
     high: int
     low: int
+    ids: tuple[int, ...] = ()
 
     def holds(self, changes: FromClause) -> ColumnElement[bool]:
         """The condition that a change was made by one of these versions."""
+        if self.ids:
+            # Without the branch, so that the primary key is the only way: it leads to their changes alone, while the
+            # index by branch and entry leads past everything the branch ever changed.
+            return changes.c.version_id.in_(self.ids)
         return and_(
             changes.c.branch_id == self.branch_id,
             changes.c.version_id <= self.high,
@@ -89,7 +94,26 @@ def meet(session: Session, ours: Version, theirs: Version) -> Meeting:
     highs = dict(other)
     branch, high = next((branch, high) for branch, high in mine if branch in highs)
     common = min(high, highs[branch])
-    return Meeting(common, _above(mine, common, branch), _above(other, common, branch))
+    return Meeting(
+        common,
+        _named(session, _above(mine, common, branch)),
+        _named(session, _above(other, common, branch)),
+    )
+
+
+# Versions that are looked up one by one.
+_FEW = 16
+
+
+def _named(session: Session, segments: tuple[Segment, ...]) -> tuple[Segment, ...]:
+    """The same segments, the short ones with their versions' ids."""
+    found = []
+    for segment in segments:
+        span = versions.c.id > segment.low, versions.c.id <= segment.high
+        query = select(versions.c.id).where(versions.c.branch_id == segment.branch_id, *span)
+        ids = tuple(session.scalars(query.limit(_FEW + 1)))
+        found.append(replace(segment, ids=ids) if len(ids) <= _FEW else segment)
+    return tuple(found)
 
 
 def _above(lineage: list[tuple[int, int]], start: int, start_branch: int) -> tuple[Segment, ...]:

@@ -19,13 +19,20 @@ def line_summary(session: Session, line_id: int) -> Summary:
 
 
 def update_line_summary(
-    session: Session, line_id: int, removed: Sequence[Facts], added: Sequence[Facts]
+    session: Session,
+    line_id: int,
+    removed: Sequence[Facts],
+    added: Sequence[Facts],
+    *,
+    summary: Summary | None = None,
 ) -> Summary:
     """The summary of everything a line has, after these facts gave way to those; locked until the end.
 
-    A picture whose facts change is in both.
+    A picture whose facts change is in both. `summary` spares reading it where the caller has, under the catalogue's
+    lock.
     """
-    summary = _locked(session, line_id)
+    if summary is None:
+        summary = _locked(session, line_id)
     for facts in removed:
         summary.remove(facts)
     for facts in added:

@@ -85,7 +85,7 @@ def version_numbers(session: Session, version_ids: Iterable[int]) -> dict[int, i
     ids = iter(version_ids)
     while chunk := list(islice(ids, _ROWS)):
         rows = session.execute(select(versions.c.id, versions.c.number).where(versions.c.id.in_(chunk)))
-        found.update(dict(rows))
+        found.update({row.id: row.number for row in rows})
     return found
 
 
@@ -215,13 +215,35 @@ def begin_version(
 
 def extend(session: Session, writing: Writing, wanted: Mapping[int, Place | None]) -> None:
     """The version being written has these entries as given; none of them was given before."""
+    steps = look_ahead(session, writing, wanted)
+    write(session, writing, wanted, steps)
+
+
+def look_ahead(session: Session, writing: Writing, wanted: Mapping[int, Place | None]) -> list[Change]:
+    """What is to be written so that the version has these entries as given; its summary tells of it already.
+
+    All the reading there is to do, so that `write` alone has to hold others up.
+    """
+    found: list[Change] = []
     ids = iter(sorted(wanted))
     while chunk := list(islice(ids, _ROWS)):
         before = places(session, writing.parent, chunk) if writing.parent else {}
         steps = [Change(entry_id, before.get(entry_id), wanted[entry_id]) for entry_id in chunk]
         steps = [step for step in steps if step.before != step.after]
-        _write(session, writing, steps)
-        _count(session, writing, steps)
+        summarise(session, writing.summary, steps)
+        found += steps
+    return found
+
+
+def write(
+    session: Session, writing: Writing, wanted: Mapping[int, Place | None], steps: Sequence[Change]
+) -> None:
+    """The version being written has these changes, and what waited for them waits no longer."""
+    for step in steps:
+        writing.counts[step.kind] += 1
+    _insert(session, writing, steps)
+    ids = iter(wanted)
+    while chunk := list(islice(ids, _ROWS)):
         _take_up(session, writing.version.line_id, wanted, chunk)
 
 
@@ -319,7 +341,7 @@ def _first_base(session: Session, version: Version) -> int:
     return base_id
 
 
-def _write(session: Session, writing: Writing, steps: Sequence[Change]) -> None:
+def _insert(session: Session, writing: Writing, steps: Sequence[Change]) -> None:
     version = writing.version
     if not steps:
         return
@@ -349,12 +371,6 @@ def _write(session: Session, writing: Writing, steps: Sequence[Change]) -> None:
         for step in steps
     ]
     session.execute(insert(version_changes), rows)
-
-
-def _count(session: Session, writing: Writing, steps: Sequence[Change]) -> None:
-    for step in steps:
-        writing.counts[step.kind] += 1
-    summarise(session, writing.summary, steps)
 
 
 def summarise(session: Session, summary: Summary, steps: Sequence[Change]) -> None:

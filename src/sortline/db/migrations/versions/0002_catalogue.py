@@ -81,7 +81,7 @@ def _entries() -> None:
         sa.ForeignKeyConstraint(["image_sha256"], ["images.sha256"], name="fk_entries_image_sha256_images"),
         sa.ForeignKeyConstraint(["line_id"], ["lines.id"], name="fk_entries_line_id_lines"),
         sa.PrimaryKeyConstraint("id", name="pk_entries"),
-        sa.UniqueConstraint("line_id", "image_sha256", name="uq_entries_line_id_image_sha256"),
+        sa.UniqueConstraint("image_sha256", "line_id", name="uq_entries_image_sha256_line_id"),
     )
     op.create_index(
         "ix_entries_group_id",
@@ -90,18 +90,30 @@ def _entries() -> None:
         sqlite_where=sa.text("group_id IS NOT NULL"),
         postgresql_where=sa.text("group_id IS NOT NULL"),
     )
-    op.create_index("ix_entries_image_sha256", "entries", ["image_sha256"])
     op.create_index("ix_entries_line_id_added_at_id", "entries", ["line_id", "added_at", "id"])
     op.create_index("ix_entries_line_id_class_id_split_id", "entries", ["line_id", "class_id", "split", "id"])
     op.create_index("ix_entries_line_id_id", "entries", ["line_id", "id"])
     op.create_table(
+        "near_recent",
+        sa.Column("line_id", sa.Integer, nullable=False),
+        sa.Column("first_id", sa.BigInteger, nullable=False),
+        sa.Column("data", sa.LargeBinary, nullable=False),
+        sa.PrimaryKeyConstraint("line_id", "first_id", name="pk_near_recent"),
+    )
+    op.create_table(
         "near",
         sa.Column("line_id", sa.Integer, nullable=False),
         sa.Column("band", sa.Integer, nullable=False),
-        sa.Column("entry_id", sa.BigInteger, nullable=False),
-        sa.Column("phash", sa.BigInteger, nullable=False),
-        sa.PrimaryKeyConstraint("line_id", "band", "entry_id", name="pk_near"),
+        sa.Column("data", sa.LargeBinary, nullable=False),
+        sa.PrimaryKeyConstraint("line_id", "band", name="pk_near"),
         sqlite_with_rowid=False,
+    )
+    op.create_table(
+        "near_folds",
+        sa.Column("line_id", sa.Integer, autoincrement=False, nullable=False),
+        sa.Column("upto", sa.BigInteger, nullable=False),
+        sa.Column("band", sa.Integer, nullable=False),
+        sa.PrimaryKeyConstraint("line_id", name="pk_near_folds"),
     )
     op.create_table(
         "label_events",
@@ -116,6 +128,7 @@ def _entries() -> None:
         sa.ForeignKeyConstraint(["class_id"], ["classes.id"], name="fk_label_events_class_id_classes"),
         sa.ForeignKeyConstraint(["entry_id"], ["entries.id"], name="fk_label_events_entry_id_entries"),
         sa.PrimaryKeyConstraint("id", name="pk_label_events"),
+        sqlite_with_rowid=False,
     )
     op.create_index("ix_label_events_entry_id_id", "label_events", ["entry_id", "id"])
     op.create_table(
