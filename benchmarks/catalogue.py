@@ -1,6 +1,6 @@
 """What versions, insights and pages cost in a line with a million pictures and a thousand versions.
 
-    python benchmarks/catalogue.py [--quick] [--database-url URL]
+    python benchmarks/catalogue.py [--quick] [--database-url URL] [--no-import]
 
 Builds the line through the same functions an import uses (million.py), then measures over many different versions, each
 in a transaction of its own on a new connection. The last line is JSON: `child_ms_1m`, `insights_ms_1m`, `page_ms_1m`,
@@ -23,6 +23,8 @@ from typing import Any, TypeVar
 import psutil
 from sqlalchemy import Engine
 
+import importing
+from importing import own_schema
 from million import Built, build
 from sortline.catalogue.entry import EntryFilter, Split
 from sortline.catalogue.store.changes import diff
@@ -52,6 +54,7 @@ def main() -> None:
     )
     parser.add_argument("--quick", action="store_true")
     parser.add_argument("--database-url", default=None)
+    parser.add_argument("--no-import", action="store_true", help="versions, insights and pages alone")
     given = parser.parse_args()
     begun = time.perf_counter()
     figures = measure(
@@ -59,7 +62,11 @@ def main() -> None:
         repeats=40 if given.quick else 200,
         imported=IMPORTED_QUICK if given.quick else IMAGES,
     )
-    # ── importing.measure(…) is called here, and its figures join these ──
+    if not given.no_import:
+        quick = {"pairs": 2, "load_seconds": 8, "loads": 1} if given.quick else {}
+        photos = importing.DATA / "realwaste"
+        # Before ours: `n` is of the pictures here.
+        figures = importing.measure(photos_dir=photos, database_url=given.database_url, **quick) | figures
     told = {
         "database": "postgresql" if given.database_url else "sqlite",
         "n": IMAGES,
@@ -72,7 +79,10 @@ def measure(database_url: str | None, *, repeats: int, imported: int) -> dict[st
     """The figures of a line with a million pictures, printed as they come."""
     folder = Path(tempfile.mkdtemp(prefix="sortline-catalogue-"))
     try:
-        with installation(Settings(data_dir=folder, database_url=database_url)) as ready:
+        with (
+            own_schema(database_url) as url,
+            installation(Settings(data_dir=folder, database_url=url)) as ready,
+        ):
             return _measure(ready.engine, repeats, imported)
     finally:
         shutil.rmtree(folder, ignore_errors=True)

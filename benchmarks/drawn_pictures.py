@@ -25,6 +25,8 @@ WEIGHTS = np.array([1 / (number + 1) for number in range(12)])
 SIZES = ((640, 480), (480, 640), (1280, 960), (524, 524), (224, 224), (256, 192), (1920, 1080), (4032, 3024))
 # One in a hundred looks like one of those just before it.
 NEAR_SHARE, _BEFORE = 0.01, 50_000
+# One in twenty of those has a label of its own.
+_CONFLICTS = 0.05
 _DETAILS, _HASH, _COLOURS = 128, 8, 12
 
 Ints = npt.NDArray[np.int64]
@@ -84,10 +86,13 @@ def draw(count: int, seed: int = 1) -> Drawn:
     """So many pictures; the same for the same seed, but for their hashes."""
     rng = np.random.default_rng(seed)
     prints, copy_of = _fingerprints(rng, count)
+    kinds = rng.choice(len(WEIGHTS), count, p=WEIGHTS / WEIGHTS.sum())
+    for number in np.flatnonzero((copy_of >= 0) & (rng.random(count) > _CONFLICTS)):
+        kinds[number] = kinds[copy_of[number]]
     return Drawn(
         salt=os.urandom(8),
         now=datetime.now(UTC),
-        kinds=rng.choice(len(WEIGHTS), count, p=WEIGHTS / WEIGHTS.sum()),
+        kinds=kinds,
         sizes=rng.integers(0, len(SIZES), count),
         weights=rng.lognormal(11, 0.6, count).astype(np.int64),
         brightness=rng.normal(120, 30, count).clip(0, 255),

@@ -26,6 +26,8 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+from sqlalchemy import make_url
+
 import load
 from import_kill import Verdict, kill_imports
 from photos import DEFAULT_FOLDER, first_number, photos
@@ -33,6 +35,7 @@ from running_server import program, running_server
 from sortline.catalogue.importing import Options
 from sortline.catalogue.sources.item import Item
 from sortline.catalogue.sources.source import open_source
+from sortline.db.engine import connect
 from sortline.db.session import writing
 from sortline.engine import image
 from sortline.engine.canonical import Canonical, canonical
@@ -75,11 +78,29 @@ def measure(
     """`import_ratio` and `p99_ratio_importing` with what they are made of, printed as they come."""
     folder = Path(tempfile.mkdtemp(prefix="sortline-importing-"))
     try:
-        return measure_rate(photos_dir, folder, pairs, database_url) | measure_beside(
-            photos_dir, folder, load_seconds, loads, database_url
-        )
+        rate = measure_rate(photos_dir, folder, pairs, database_url)
+        with own_schema(database_url) as url:
+            return rate | measure_beside(photos_dir, folder, load_seconds, loads, url)
     finally:
         shutil.rmtree(folder, ignore_errors=True)
+
+
+@contextmanager
+def own_schema(database_url: str | None) -> Iterator[str | None]:
+    """The URL of a PostgreSQL schema that nothing is in yet, gone afterwards; None stays None, for SQLite."""
+    if database_url is None:
+        yield None
+        return
+    server, schema = connect(database_url), f"benchmark_{time.time_ns()}"
+    with server.begin() as connection:
+        connection.exec_driver_sql(f"CREATE SCHEMA {schema}")
+    try:
+        url = make_url(database_url).update_query_dict({"options": f"-csearch_path={schema}"})
+        yield url.render_as_string(hide_password=False)
+    finally:
+        with server.begin() as connection:
+            connection.exec_driver_sql(f"DROP SCHEMA {schema} CASCADE")
+        server.dispose()
 
 
 # ── rate ─────────────────────────────────────────────────────────────────────────────────────────────────────────────
@@ -97,7 +118,8 @@ def measure_rate(photos_dir: Path, folder: Path, pairs: int, database_url: str |
         begun = time.process_time()
         bare = bare_rate(files, folder / f"bare-{number}")
         between = time.process_time()
-        imported, seconds = import_rate(photos_dir, folder / f"import-{number}", database_url)
+        with own_schema(database_url) as url:
+            imported, seconds = import_rate(photos_dir, folder / f"import-{number}", url)
         cpu_ratio = (between - begun) / (time.process_time() - between)
         turns.append(Turn(bare=bare, imported=imported, writing=seconds, cpu_ratio=cpu_ratio))
         print(

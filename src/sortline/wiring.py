@@ -26,7 +26,7 @@ from sortline.flows.record import Sight, keep_pictures, record
 from sortline.flows.thumbnail_work import ThumbnailWork
 from sortline.flows.trained import trained_lookup
 from sortline.flows.uploads import sweep_uploads, uploads_folder
-from sortline.flows.work import Task, build_next, rebase_next, run_next_import
+from sortline.flows.work import Task, build_next, rebase_next, run_next_import, summary_next
 from sortline.lines import store as lines
 from sortline.lines import tables as _lines
 from sortline.lines.line import LineExists
@@ -46,6 +46,8 @@ from sortline.storage.blobs import Blobs, open_blobs
 # Importing the tables of every domain fills the metadata that migrations are held against.
 TABLES = (_catalogue, _lines, _monitoring, _registry, _review)
 STARTER = "waste"
+# Seconds between looks for summaries that are to be told something.
+SUMMARIES_EVERY_S = 20.0
 # Seconds between looks for archives that no import needs any more.
 UPLOADS_EVERY_S = 600.0
 
@@ -180,6 +182,7 @@ def tasks(ready: Installation) -> tuple[Task, ...]:
         ),
         Task(name="versions", run=lambda stop: build_next(ready.engine, stop)),
         Task(name="bases", run=lambda stop: rebase_next(ready.engine, stop)),
+        Task(name="summaries", run=lambda stop: summary_next(ready.engine, stop), every=SUMMARIES_EVERY_S),
         Task(
             name="thumbnails",
             run=ThumbnailWork(ready.engine, ready.blobs, ready.thumbnails, ready.cache_dir / "thumbnails"),

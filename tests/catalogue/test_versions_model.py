@@ -17,9 +17,11 @@ from hypothesis.stateful import (
 )
 from sqlalchemy import Engine, update
 
+from sortline.catalogue.duplicates import GroupCounts
 from sortline.catalogue.entry import EntryFilter, Split
 from sortline.catalogue.store.changes import diff
 from sortline.catalogue.store.facts import facts_of
+from sortline.catalogue.store.group_counts import count_version, version_groups
 from sortline.catalogue.store.members import members, members_after, places
 from sortline.catalogue.store.samples import sample
 from sortline.catalogue.store.summaries import version_summary
@@ -28,6 +30,7 @@ from sortline.catalogue.summary import Summary
 from sortline.catalogue.tables import entries
 from sortline.catalogue.version import Change, Draft, MergeConflicts, NothingChanged, Place, Version
 from sortline.db.session import Session, reading, writing
+from sortline.flows.duplicates import count_groups, groups_due
 from sortline.flows.rebase import rebase, rebase_due
 from sortline.flows.versions import Changes, from_changes, from_filter, merge, restore
 from tests.versions import add_entries, new_line
@@ -67,6 +70,7 @@ class Versions(RuleBasedStateMachine):
         self.engine = engine
         self.ids: list[int] = []
         self.now: dict[int, Place | None] = {}
+        self.groups: dict[int, int] = {}
         self.content: dict[int, Content] = {}
         # Each version's parent.
         self.parents: dict[int, int | None] = {}
@@ -83,14 +87,25 @@ class Versions(RuleBasedStateMachine):
             version = from_changes(session, self.line_id, _draft(), Changes(add=frozenset(ids)))
         self._made(version, None, {entry: place for entry, place in self.now.items() if place})
 
-    @rule(
-        wanted=st.lists(st.tuples(st.integers(-1, 2), SPLITS), min_size=1, max_size=4), day=st.integers(1, 9)
-    )
-    def pictures_come(self, wanted: list[tuple[int, Split]], day: int) -> None:
-        """With and without labels."""
+    @rule(data=st.data(), wanted=st.lists(st.tuples(st.integers(-1, 2), SPLITS), min_size=1, max_size=4))
+    def pictures_come(self, data: st.DataObject, wanted: list[tuple[int, Split]]) -> None:
+        """With and without labels, alone or as near-duplicates of others."""
+        group = data.draw(st.none() | st.sampled_from(self.ids[:2]))
         with writing(self.engine) as session:
             given = [(None if number < 0 else self.classes[number], split) for number, split in wanted]
-            self._know(session, add_entries(session, self.line_id, given, days=len(self.ids) + day))
+            ids = add_entries(session, self.line_id, given, days=len(self.ids), group_id=group)
+            self._know(session, ids)
+            if group is not None:
+                session.execute(update(entries).where(entries.c.id == group).values(group_id=group))
+                self.groups |= dict.fromkeys([group, *ids], group)
+
+    @rule()
+    def the_worker_counts_groups(self) -> None:
+        """Of the versions that people look at."""
+        with reading(self.engine) as session:
+            due = groups_due(session)
+        for version_id in due:
+            count_groups(self.engine, version_id)
 
     @rule(data=st.data(), split=SPLITS, number=st.integers(0, 2))
     def a_label_changes(self, data: st.DataObject, split: Split, number: int) -> None:
@@ -268,7 +283,10 @@ class Versions(RuleBasedStateMachine):
         assert _all(session, version) == [(entry, *content[entry]) for entry in sorted(content)]
         assert places(session, version, self.ids) == content
         facts = facts_of(session, list(content)) if content else {}
-        assert version_summary(session, version.id) == Summary.of(
+        summary = version_summary(session, version.id)
+        groups = version_groups(session, version, summary)
+        assert groups == count_version(session, version) == self._grouped(content)
+        assert summary == Summary.of(
             replace(facts[entry], class_id=place.class_id, split=place.split)
             for entry, place in content.items()
         )
@@ -285,6 +303,25 @@ class Versions(RuleBasedStateMachine):
             drawn = [one.entry_id for one in sample(session, version, class_id, 3)]
             assert len(set(drawn)) == len(drawn) == min(3, len(of_class))
             assert set(drawn) <= of_class
+
+    def _grouped(self, content: Content) -> GroupCounts:
+        groups: dict[int, list[Place]] = {}
+        for entry, group in self.groups.items():
+            if entry in content:
+                groups.setdefault(group, []).append(content[entry])
+        several = {group: places for group, places in groups.items() if len(places) > 1}
+        conflicting = [group for group, found in several.items() if len({one.class_id for one in found}) > 1]
+        leaking = [
+            group for group, found in several.items() if len({one.split for one in found} - {Split.NONE}) > 1
+        ]
+        return GroupCounts(
+            groups=len(several),
+            pictures=sum(map(len, several.values())),
+            conflicts=len(conflicting),
+            leaks=len(leaking),
+            conflicting=tuple(sorted(conflicting)),
+            leaking=tuple(sorted(leaking)),
+        )
 
     def _know(self, session: Session, ids: list[int]) -> None:
         self.ids += ids

@@ -10,7 +10,7 @@ from sqlalchemy import insert
 from sortline.catalogue.entry import Split
 from sortline.catalogue.image import ImageRecord
 from sortline.catalogue.store.images import add_images
-from sortline.catalogue.store.versions import create_version
+from sortline.catalogue.store.making import create_version
 from sortline.catalogue.tables import entries
 from sortline.catalogue.version import Draft, Place
 from sortline.db.session import writing

@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from datetime import UTC, datetime
 from hashlib import sha256
 from pathlib import Path
+from typing import Any, cast
 
 import pytest
 from sqlalchemy import Engine, update
@@ -18,6 +19,7 @@ from sortline.catalogue.tables import images
 from sortline.db.session import writing
 from sortline.engine.canonical import canonical
 from sortline.flows.check import check_blobs
+from sortline.storage.blobs import Blobs, Stored
 from sortline.storage.local import LocalBlobs
 from tests.importing import Line, folder_of
 
@@ -86,6 +88,44 @@ def test_while_an_import_runs_new_blobs_are_left(line: Line, tmp_path: Path) -> 
     assert (found.young, found.orphans.count, line.blobs.exists(name)) == (1, 0, True)
     os.utime(blob_file(tmp_path, name), (time.time() - 4000,) * 2)
     assert check_blobs(line.engine, line.blobs, repair=True).removed == 1
+
+
+class PutAgain:
+    """A blob store whose blobs are put again by an import as soon as they have been listed; its rows follow later."""
+
+    def __init__(self, blobs: LocalBlobs, again: tuple[str, bytes]) -> None:
+        self._blobs, self._again = blobs, again
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._blobs, name)
+
+    def stored(self) -> Iterator[Stored]:
+        """All blobs, as they were a moment ago."""
+        yield from list(self._blobs.stored())
+        self._blobs.put_many([self._again])
+
+
+def test_an_orphan_that_is_put_again_stays(line: Line, tmp_path: Path) -> None:
+    """An import has found the picture there and is about to commit its row: deleted now, it would be lost."""
+    name = orphan(line, tmp_path, age=7200)
+    blobs = PutAgain(LocalBlobs(tmp_path / "blobs"), (name, b"left behind"))
+    found = check_blobs(line.engine, cast(Blobs, blobs), repair=True)
+    assert (found.young, found.orphans.count, found.removed) == (1, 0, 0)
+    assert line.blobs.get(name) == b"left behind"
+    blobs.close()
+
+
+def test_an_import_that_begins_meanwhile_keeps_its_pictures(line: Line, tmp_path: Path) -> None:
+    """Its rows may take longer than the ten seconds that are waited for a server's."""
+    begun = line.start(folder_of(tmp_path / "more", {"Metal": 1}, first=50))
+    name = orphan(line, tmp_path, age=0)
+
+    def begin(_: float) -> None:
+        with writing(line.engine) as session:
+            imports.take(session, begun, new_runner())
+
+    found = check_blobs(line.engine, line.blobs, repair=True, sleep=begin)
+    assert (found.young, found.orphans.count, line.blobs.exists(name)) == (1, 0, True)
 
 
 def test_a_missing_picture_is_told_with_where_it_is_used(line: Line, tmp_path: Path) -> None:

@@ -19,8 +19,10 @@ from sortline.catalogue.sources.item import Item
 from sortline.catalogue.store import imports
 from sortline.catalogue.tables import images
 from sortline.catalogue.tables import imports as imports_table
+from sortline.catalogue.version import InvalidVersionName, VersionNameTaken
 from sortline.db.session import reading, writing
 from sortline.engine.canonical import canonical
+from sortline.flows.finish import finish_import
 from sortline.flows.ingest import SourceLost, run_import
 from sortline.flows.prepare import Ahead
 from sortline.lines import classes
@@ -192,6 +194,27 @@ def test_an_import_of_a_dead_process_is_free_at_once(line: Line, tmp_path: Path)
     with writing(line.engine) as session:
         assert imports.take(session, begun, dead)
     assert run_import(line.tools, begun.id).state is State.DONE
+
+
+def test_a_name_that_is_taken_is_refused_before_any_file_is_read(line: Line, tmp_path: Path) -> None:
+    """When it is asked for, and again when the import begins; the import whose version has the name goes on."""
+    folder = folder_of(tmp_path / "in", {"Glass": 3})
+    queued = line.start(folder, name="spring")
+    with pytest.raises(InvalidVersionName):
+        line.start(folder, name="12")
+    other = line.start(folder_of(tmp_path / "other", {"Metal": 3}, first=50), name="spring")
+    done = run_import(line.tools, queued.id, finish=finish_import)
+    assert done.version_id is not None
+    with pytest.raises(VersionNameTaken):
+        line.start(folder, name="spring")
+    assert line.start(folder, name="spring", version=False).state is State.QUEUED
+    with pytest.raises(VersionNameTaken):
+        run_import(line.tools, other.id, finish=finish_import)
+    assert line.rows()["entries"] == 3
+    with writing(line.engine) as session:
+        session.execute(update(imports_table).where(imports_table.c.id == done.id).values(state=State.FAILED))
+    assert line.start(folder, name="spring").id == done.id
+    assert run_import(line.tools, done.id, finish=finish_import).state is State.DONE
 
 
 def test_a_cancelled_import_stops(line: Line, tmp_path: Path) -> None:

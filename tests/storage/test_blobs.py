@@ -118,6 +118,19 @@ def test_a_listing_may_be_left_and_blobs_deleted_meanwhile(blobs: Blobs) -> None
     assert names(blobs) == sorted(name for name, _ in group)[50:]
 
 
+def test_what_was_put_since_is_not_deleted(blobs: Blobs) -> None:
+    """Somebody else needs it again; what is older is gone, and so is what never was."""
+    (name, _), (never, _) = group = named(b"put again", b"never put")
+    blobs.put_many(group[:1])
+    (stored,) = blobs.stored()
+    assert not blobs.delete_older(name, stored.modified - timedelta(seconds=5))
+    assert blobs.get(name) == b"put again"
+    assert blobs.delete_older(name, stored.modified + timedelta(seconds=5))
+    assert not blobs.exists(name)
+    assert blobs.delete_older(name, stored.modified)
+    assert blobs.delete_older(never, stored.modified)
+
+
 def test_stores_below_a_prefix_are_their_own(opened: Open) -> None:
     """The same name in three stores: neither sees what the others hold."""
     name = "ab" * 32

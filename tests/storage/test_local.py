@@ -10,6 +10,7 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
@@ -206,6 +207,34 @@ def test_a_known_blob_counts_as_put_now(tmp_path: Path) -> None:
     blobs.close()
 
 
+def test_a_blob_put_while_it_is_deleted_stays(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Put between the look at its time and its deletion, it is there afterwards; put later, it is written anew."""
+    blobs = LocalBlobs(tmp_path / "blobs")
+    name = hashlib.sha256(b"wanted").hexdigest()
+    put = [(name, b"wanted")]
+    blobs.put_many(put)
+    path = tmp_path / "blobs" / name[:2] / name
+    replace = Path.replace
+    for moment in ("before", "after"):
+        os.utime(path, (1_000_000, 1_000_000))
+
+        def aside(self: Path, to: Path, moment: str = moment) -> Path:
+            monkeypatch.setattr(Path, "replace", replace)
+            if moment == "before":
+                blobs.put_many(put)
+                return self.replace(to)
+            moved = self.replace(to)
+            blobs.put_many(put)
+            return moved
+
+        monkeypatch.setattr(Path, "replace", aside)
+        blobs.delete_older(name, datetime.now(UTC) - timedelta(minutes=1))
+        assert blobs.get(name) == b"wanted"
+        assert path.stat().st_mtime > time.time() - 60
+    assert list((tmp_path / "blobs" / "unfinished").iterdir()) == []
+    blobs.close()
+
+
 def test_a_deleted_blob_does_not_come_back(tmp_path: Path, flushed: list[str]) -> None:
     """Its folder is flushed; one that was not there costs nothing."""
     blobs = LocalBlobs(tmp_path)
@@ -262,6 +291,7 @@ def test_a_disk_that_takes_no_more_leaves_nothing_behind(tmp_path: Path) -> None
     """A write the system cuts short is a typed error; no part is visible, and smaller blobs still fit."""
     program = """
 import resource, sys
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from sortline.storage.errors import StorageUnavailable
 from sortline.storage.local import LocalBlobs
@@ -284,6 +314,7 @@ def test_a_killed_writer_leaves_whole_files_only(tmp_path: Path) -> None:
     """Whatever moment the process dies, every visible file is whole; its leftovers go an hour later."""
     program = """
 import hashlib, os, sys
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from sortline.storage.local import LocalBlobs
 blobs = LocalBlobs(Path(sys.argv[1]))

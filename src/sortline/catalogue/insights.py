@@ -8,7 +8,8 @@ from dataclasses import dataclass
 from datetime import date
 from itertools import accumulate
 
-from sortline.catalogue.summary import Extremes, Summary, sharpness_edge
+from sortline.catalogue.extremes import Extremes
+from sortline.catalogue.summary import SHOWN, Summary, sharpness_edge
 
 # Bars of a histogram, at most.
 BARS = 20
@@ -131,8 +132,8 @@ def _outliers(
         high_fence=edge(behind),
         low=sum(count for at, count in counts.items() if at < first),
         high=sum(count for at, count in counts.items() if at >= behind),
-        lowest=lowest.first(),
-        highest=highest.first(),
+        lowest=lowest.first(SHOWN),
+        highest=highest.first(SHOWN),
         median=_between(edge, median),
     )
 

@@ -110,7 +110,7 @@ _TRASHNET = Published(
             url="https://huggingface.co/datasets/garythung/trashnet/resolve/main/dataset-resized.zip",
             bytes=42_834_870,
             sha256="c060e8abfe5d6de0578ca15be1ed8ad0794a865d333c3473d53d1d9ad6e38b8c",
-            stated_by="Hugging Face",
+            stated_by="several projects that use it",
         ),
     ),
 )
@@ -171,7 +171,7 @@ _CATS_VS_DOGS = Published(
             "kagglecatsanddogs_5340.zip",
             bytes=824_887_076,
             sha256="b7974bd00a84a99921f36ee4403f089853777b5ae8d151c76a86e64900334af9",
-            stated_by="TensorFlow Datasets",
+            stated_by="GoMLX",
         ),
     ),
 )

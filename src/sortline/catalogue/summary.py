@@ -14,21 +14,26 @@ from __future__ import annotations
 import json
 import math
 import zlib
-from bisect import bisect_left, insort
 from collections import defaultdict
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
 from typing import Final, TypeVar
 
+from sortline.catalogue.duplicates import GroupTally
 from sortline.catalogue.entry import Split
+from sortline.catalogue.extremes import Extremes
 from sortline.errors import SortlineError
 
 Key = TypeVar("Key")
 
 FORMAT: Final = 1
-# Extremes that are told, and how many are kept: so many of them can leave before the list is short.
-SHOWN, KEPT = 24, 192
+# Extreme pictures that are told.
+SHOWN: Final = 24
+# Pictures of a class that are told, and how many are kept: so many of them can leave before the list is short.
+SAMPLED, SAMPLES_KEPT = 3, 9
+# 2^64 over the golden ratio: multiples of it fall evenly (Knuth, TAOCP 3, section 6.4).
+_GOLDEN = 0x9E3779B97F4A7C15
 # Parts of an octave in the histogram of sharpness, whose values lie orders of magnitude apart.
 _PARTS = 16
 
@@ -53,12 +58,14 @@ class Summary:
 
     `counts` is by class (None: unlabelled) and split, `days` by the day (UTC) a picture was added, `bytes` their sum.
     Histograms are sparse, by bin: `widths` and `heights` in pixels; `aspects` in hundredths (`aspect_bin`);
-    `brightness` by whole number; `sharpness` by `sharpness_bin`.
+    `brightness` by whole number; `sharpness` by `sharpness_bin`. `samples` are pictures of each class, drawn by a hash
+    of their ids: which came or left since makes none more likely than another. `groups` are near-duplicates among the
+    set as they were grouped when it was made, None where nobody has counted them.
     """
 
     __slots__ = (
-        "aspects", "brightest", "brightness", "bytes", "counts", "darkest", "days", "flattest", "heights", "sharpest",
-        "sharpness", "widths",
+        "aspects", "brightest", "brightness", "bytes", "counts", "darkest", "days", "flattest", "groups", "heights",
+        "samples", "sharpest", "sharpness", "widths",
     )  # fmt: skip
 
     def __init__(self) -> None:
@@ -72,6 +79,8 @@ class Summary:
         self.sharpness: dict[int, int] = defaultdict(int)
         self.darkest, self.brightest = Extremes(1), Extremes(-1)
         self.flattest, self.sharpest = Extremes(1), Extremes(-1)
+        self.samples: dict[int, Extremes] = {}
+        self.groups: GroupTally | None = None
 
     @classmethod
     def of(cls, pictures: Iterable[Facts]) -> Summary:
@@ -88,21 +97,28 @@ class Summary:
 
     @property
     def short(self) -> bool:
-        """Whether so many extremes left that a list cannot tell `SHOWN` of them, though there are that many pictures.
+        """Whether so many pictures left that a list cannot tell as many as it should, though there are enough.
 
-        What it does tell is right. `replace_extremes` mends it, after a look at every picture.
+        What it does tell is right. `list_anew` mends it, after a look at every picture.
         """
         wanted = min(SHOWN, self.size)
-        return any(len(extremes.kept) < wanted for extremes in self._lists())
+        if any(len(extremes.kept) < wanted for extremes in self._lists()):
+            return True
+        sizes: dict[int, int] = defaultdict(int)
+        for (class_id, _), count in self.counts.items():
+            if class_id is not None:
+                sizes[class_id] += count
+        return any(len(self.sampled(class_id)) < min(SAMPLED, size) for class_id, size in sizes.items())
+
+    def sampled(self, class_id: int) -> tuple[int, ...]:
+        """Entry ids of up to `SAMPLED` pictures of a class."""
+        known = self.samples.get(class_id)
+        return () if known is None else tuple(entry_id for entry_id, _ in known.first(SAMPLED))
 
     def add(self, facts: Facts) -> None:
         """The picture is one of the set."""
         self._count(facts, 1)
-        key = facts.entry_id
-        self.darkest.add(facts.brightness, key)
-        self.brightest.add(facts.brightness, key)
-        self.flattest.add(facts.sharpness, key)
-        self.sharpest.add(facts.sharpness, key)
+        self._list(facts)
 
     def remove(self, facts: Facts) -> None:
         """The picture, which was one of the set with these facts, is none any more."""
@@ -112,21 +128,23 @@ class Summary:
         self.brightest.remove(facts.brightness, key)
         self.flattest.remove(facts.sharpness, key)
         self.sharpest.remove(facts.sharpness, key)
+        self._leave(facts.class_id, key)
 
-    def move(self, before: tuple[int | None, Split], after: tuple[int | None, Split]) -> None:
+    def move(self, entry_id: int, before: tuple[int | None, Split], after: tuple[int | None, Split]) -> None:
         """A picture's class and split were `before` and are `after`."""
         _step(self.counts, before, -1)
         _step(self.counts, after, 1)
+        if before[0] != after[0]:
+            self._leave(before[0], entry_id)
+            self._join(after[0], entry_id)
 
-    def replace_extremes(self, pictures: Iterable[Facts]) -> None:
-        """The lists of extremes are those of these pictures, which are the whole set."""
+    def list_anew(self, pictures: Iterable[Facts]) -> None:
+        """The lists of extremes and samples are those of these pictures, which are the whole set."""
         self.darkest, self.brightest = Extremes(1), Extremes(-1)
         self.flattest, self.sharpest = Extremes(1), Extremes(-1)
+        self.samples = {}
         for facts in pictures:
-            self.darkest.add(facts.brightness, facts.entry_id)
-            self.brightest.add(facts.brightness, facts.entry_id)
-            self.flattest.add(facts.sharpness, facts.entry_id)
-            self.sharpest.add(facts.sharpness, facts.entry_id)
+            self._list(facts)
 
     def to_bytes(self) -> bytes:
         """The summary as it is stored: JSON, deflated."""
@@ -137,6 +155,11 @@ class Summary:
             "bytes": self.bytes,
             **{name: getattr(self, name) for name in _HISTOGRAMS},
             **{name: getattr(self, name).document() for name in _EXTREMES},
+            "samples": {
+                class_id: [[entry_id for _, entry_id in known.kept], known.bound and known.bound[1]]
+                for class_id, known in self.samples.items()
+            },
+            "groups": self.groups and self.groups.document(),
         }
         # Level 1: three times faster than the default, and a fifth larger.
         return zlib.compress(json.dumps(document, separators=(",", ":")).encode(), 1)
@@ -160,10 +183,19 @@ class Summary:
             getattr(summary, name).update({int(at): count for at, count in document[name].items()})
         for name, sign in _EXTREMES.items():
             setattr(summary, name, Extremes(sign, **document[name]))
+        for class_id, (ids, bound) in document["samples"].items():
+            kept = [(_hash(entry_id), entry_id) for entry_id in ids]
+            behind = None if bound is None else (_hash(bound), bound)
+            summary.samples[int(class_id)] = Extremes(1, kept, behind, keep=SAMPLES_KEPT)
+        if (groups := document["groups"]) is not None:
+            summary.groups = GroupTally.of(groups)
         return summary
 
     def __eq__(self, other: object) -> bool:
-        """Whether all figures are the same, and the extremes as far as both lists go (see `short`)."""
+        """Whether all figures of the pictures are the same, and the extremes as far as both lists go (see `short`).
+
+        Near-duplicates are not looked at: how pictures are grouped is no property of the set.
+        """
         if not isinstance(other, Summary):
             return NotImplemented
         names = ("counts", "days", "bytes", *_HISTOGRAMS)
@@ -184,55 +216,33 @@ class Summary:
         _step(self.brightness, int(facts.brightness), step)
         _step(self.sharpness, sharpness_bin(facts.sharpness), step)
 
+    def _list(self, facts: Facts) -> None:
+        key = facts.entry_id
+        self.darkest.add(facts.brightness, key)
+        self.brightest.add(facts.brightness, key)
+        self.flattest.add(facts.sharpness, key)
+        self.sharpest.add(facts.sharpness, key)
+        self._join(facts.class_id, key)
+
+    def _join(self, class_id: int | None, entry_id: int) -> None:
+        if class_id is not None:
+            known = self.samples.get(class_id)
+            if known is None:
+                known = self.samples[class_id] = Extremes(1, keep=SAMPLES_KEPT)
+            known.add(_hash(entry_id), entry_id)
+
+    def _leave(self, class_id: int | None, entry_id: int) -> None:
+        if class_id is not None and (known := self.samples.get(class_id)) is not None:
+            known.remove(_hash(entry_id), entry_id)
+            if not known.kept and known.bound is None:
+                del self.samples[class_id]
+
     def _lists(self) -> Iterator[Extremes]:
         return (getattr(self, name) for name in _EXTREMES)
 
 
 _HISTOGRAMS = ("widths", "heights", "aspects", "brightness", "sharpness")
 _EXTREMES = {"darkest": 1, "brightest": -1, "flattest": 1, "sharpest": -1}
-
-
-class Extremes:
-    """The first pictures of a set by a value (sign 1: ascending, -1: descending); of equal ones the older.
-
-    `kept` is (value × sign, entry id) and always the true beginning of that order: whatever lies before `bound` is
-    in it. Pictures that leave make it shorter, never wrong.
-    """
-
-    __slots__ = ("bound", "kept", "sign")
-
-    def __init__(
-        self, sign: int, kept: Iterable[tuple[float, int]] = (), bound: tuple[float, int] | None = None
-    ) -> None:
-        self.sign = sign
-        self.kept = [(value, entry_id) for value, entry_id in kept]
-        self.bound = None if bound is None else (bound[0], bound[1])
-
-    def add(self, value: float, entry_id: int) -> None:
-        """A picture came."""
-        key = (self.sign * value, entry_id)
-        if self.bound is not None and key >= self.bound:
-            return
-        insort(self.kept, key)
-        if len(self.kept) > KEPT:
-            self.bound = self.kept.pop()
-
-    def remove(self, value: float, entry_id: int) -> None:
-        """A picture left."""
-        key = (self.sign * value, entry_id)
-        if self.bound is not None and key >= self.bound:
-            return
-        at = bisect_left(self.kept, key)
-        if at < len(self.kept) and self.kept[at] == key:
-            del self.kept[at]
-
-    def first(self, limit: int = SHOWN) -> tuple[tuple[int, float], ...]:
-        """Entry ids and values of the most extreme, the most extreme first."""
-        return tuple((entry_id, self.sign * value) for value, entry_id in self.kept[:limit])
-
-    def document(self) -> dict[str, object]:
-        """What the constructor takes apart from the sign, as JSON."""
-        return {"kept": self.kept, "bound": self.bound}
 
 
 def aspect_bin(width: int, height: int) -> int:
@@ -250,6 +260,10 @@ def sharpness_edge(number: int) -> float:
     """The least sharpness in a bin."""
     octave, part = divmod(number, _PARTS)
     return math.ldexp(1 + part / _PARTS, octave) - 1
+
+
+def _hash(entry_id: int) -> int:
+    return (entry_id * _GOLDEN >> 32) & 0xFFFFFFFF
 
 
 def _step(counts: dict[Key, int], key: Key, step: int) -> None:

@@ -121,12 +121,13 @@ Index(
     entries.c.line_id,
     entries.c.group_id,
     entries.c.split,
+    entries.c.id,
     sqlite_where=_GROUPED,
     postgresql_where=_GROUPED,
 )
 # Perceptual hashes (`engine.fingerprint.hashes`) to look near-duplicates up by: `data` holds pairs of an entry's id and
-# its hash, 8 bytes each (store/lookup.py). The latest entries of a line lie as they came, about 512 a row; older ones
-# under each of their bands. `near_folds` tells how far those with an id below `upto` have come from here to there.
+# its hash, 8 bytes each (store/lookup.py). The latest entries of a line lie as they came, some 256 a row or more; older
+# ones under each of their bands. `near_folds` tells how far those with an id below `upto` have come from here to there.
 # These and the other tables with a row for every picture and version name entries without a foreign key: an entry is
 # never deleted, and checking would cost a look-up a row.
 near_recent = Table(

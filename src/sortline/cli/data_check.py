@@ -86,6 +86,15 @@ def _print_line(console: Console, found: "LineReport") -> None:
         console.print(
             Text(f"{found.line}: its summary was {now}", style="yellow" if found.repaired else "red")
         )
+    if found.wrong_versions:
+        now = "written anew" if found.repaired else "wrong; --repair writes them anew"
+        numbers = ", ".join(f"v{number}" for number in found.wrong_versions)
+        console.print(
+            Text(
+                f"{found.line}: the summaries of {numbers} were {now}",
+                style="yellow" if found.repaired else "red",
+            )
+        )
     if found.mended:
         console.print(f"{found.line}: {found.mended} leaking groups mended.")
     if found.leaks:
@@ -129,6 +138,7 @@ def _document(blobs: "BlobReport", lines: "list[LineReport]") -> dict[str, Any]:
                 "line": one.line,
                 "pictures": one.pictures,
                 "summary_wrong": one.summary_wrong,
+                "wrong_versions": list(one.wrong_versions),
                 "repaired": one.repaired,
                 "leaks": len(one.leaks),
                 "more_leaks": one.more_leaks,

@@ -6,12 +6,12 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from functools import lru_cache
 from typing import Any, Literal, TypeAlias
 
-from sqlalchemy import Dialect, Table
+from sqlalchemy import ColumnElement, Dialect, LargeBinary, Table, cast
 
 from sortline.db import upsert
 from sortline.db.session import Session
 
-Conflict: TypeAlias = Literal["fail", "keep", "replace"]
+Conflict: TypeAlias = Literal["fail", "keep", "replace", "append"]
 
 
 def insert_rows(
@@ -19,8 +19,8 @@ def insert_rows(
 ) -> int:
     """How many rows were written; all have the same columns.
 
-    A row whose primary key is `known` fails, stays as it is, or is replaced. `session.execute(insert(table), rows)`
-    spends 6 µs a row of ten columns on each row's own dictionary and conversions; this, 2.
+    A row whose primary key is `known` fails, stays as it is, is replaced, or has the new bytes appended to its own.
+    `session.execute(insert(table), rows)` spends 6 µs on a row of ten columns before the driver has it; this, 2.
     """
     if not rows:
         return 0
@@ -41,9 +41,14 @@ class _Statement:
         statement = upsert.insert(dialect.name, table)
         if known == "keep":
             statement = statement.on_conflict_do_nothing()
-        elif known == "replace":
+        elif known != "fail":
             keys = [column.name for column in table.primary_key]
-            new = {name: statement.excluded[name] for name in names if name not in keys}
+            new: dict[str, ColumnElement[Any]] = {
+                name: statement.excluded[name] for name in names if name not in keys
+            }
+            if known == "append":
+                # To SQLite, bytes behind bytes are text until it is told otherwise.
+                new = {name: cast(table.c[name].op("||")(after), LargeBinary) for name, after in new.items()}
             statement = statement.on_conflict_do_update(index_elements=keys, set_=new)
         compiled = statement.compile(dialect=dialect, column_keys=names)
         self.sql = str(compiled)

@@ -31,6 +31,8 @@ EXAMPLES = 20
 # A picture is on the disk before its row: for milliseconds where a server records, for a chunk's time in an import.
 YOUNG_WITH_IMPORT = timedelta(hours=1)
 YOUNG = timedelta(seconds=10)
+# Of the times that disks and buckets tell; far less than what makes a blob old.
+RESOLUTION = timedelta(seconds=1)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -107,8 +109,6 @@ class _Check:
         self._report = BlobReport()
         with reading(engine) as session:
             self._names = {line.id: line.name for line in lines.list_lines(session)}
-            importing = any_running(session, datetime.now(UTC))
-        self._young = YOUNG_WITH_IMPORT if importing else YOUNG
 
     def run(self, progress: Callable[[int], None]) -> BlobReport:
         lonely: list[Stored] = []
@@ -170,20 +170,33 @@ class _Check:
 
     def _orphans(self, lonely: Sequence[Stored]) -> None:
         """Blobs without a row: looked at again once they are old enough to have got one."""
-        now = datetime.now(UTC)
-        old = [blob for blob in lonely if now - blob.modified >= self._young]
-        if self._young == YOUNG and len(old) < len(lonely):
+        if not lonely:
+            return
+        old = self._grown(lonely)
+        if len(old) < len(lonely) and self._youth() == YOUNG:
             self._sleep(YOUNG.total_seconds())
-            old = list(lonely)
+            # Unless an import has begun meanwhile.
+            old = list(lonely) if self._youth() == YOUNG else old
         self._report.young += len(lonely) - len(old)
         known = self._again([blob.name for blob in old])
         for blob in old:
             if blob.name in known:
                 continue
+            # Whoever put it again since it was listed is about to commit its row: then it stays.
+            if self._repair and not self._blobs.delete_older(blob.name, blob.modified + RESOLUTION):
+                self._report.young += 1
+                continue
+            self._report.removed += self._repair
             self._report.orphans.add(Fault(sha256=blob.name, detail="no row names it"))
-            if self._repair:
-                self._blobs.delete(blob.name)
-                self._report.removed += 1
+
+    def _grown(self, lonely: Sequence[Stored]) -> list[Stored]:
+        now, youth = datetime.now(UTC), self._youth()
+        return [blob for blob in lonely if now - blob.modified >= youth]
+
+    def _youth(self) -> timedelta:
+        with reading(self._engine) as session:
+            importing = any_running(session, datetime.now(UTC))
+        return YOUNG_WITH_IMPORT if importing else YOUNG
 
     def _absent(self, absent: Sequence[Known]) -> None:
         for known in self._again([known.sha256 for known in absent]).values():

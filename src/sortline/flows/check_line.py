@@ -1,4 +1,4 @@
-"""Whether a line's summary says what its catalogue holds, and which of its groups leak between splits."""
+"""Whether a line's summaries say what its catalogue and versions hold, and which of its groups leak between splits."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ from sortline.catalogue.store.clock import lock_catalogue
 from sortline.catalogue.store.facts import facts_of
 from sortline.catalogue.summary import Facts, Summary
 from sortline.db.session import Session, reading, writing
+from sortline.flows.check_versions import check_versions
 from sortline.flows.finish import mend_leaks
 from sortline.lines.line import Line
 
@@ -25,13 +26,15 @@ ATTEMPTS = 5
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LineReport:
-    """What was found: `pictures` of the line, whether its summary was wrong and whether that is `repaired`; the first
-    groups that leak between splits, whether there are more, and how many were mended.
+    """What was found: `pictures` of the line, whether its summary was wrong, the numbers of versions whose summaries
+    were, and whether all that is `repaired`; the first groups that leak between splits, whether there are more, and
+    how many were mended.
     """
 
     line: str
     pictures: int
     summary_wrong: bool
+    wrong_versions: tuple[int, ...]
     repaired: bool
     leaks: tuple[Group, ...]
     more_leaks: bool
@@ -39,8 +42,8 @@ class LineReport:
 
     @property
     def sound(self) -> bool:
-        """Whether the summary is right by now. Leaks are no fault of the catalogue's: they came declared."""
-        return self.repaired or not self.summary_wrong
+        """Whether the summaries are right by now. Leaks are no fault of the catalogue's: they came declared."""
+        return self.repaired or not (self.summary_wrong or self.wrong_versions)
 
 
 def check_line(
@@ -53,9 +56,28 @@ def check_line(
 ) -> LineReport:
     """How a line's catalogue stands; `leaks` says how to mend groups that leak between splits."""
     mended = mend_leaks(engine, line.id, leaks, who="cli", trained=trained) if leaks else 0
+    right, wrong, repaired = _check_summary(engine, line.id, repair=repair)
+    wrong_versions = check_versions(engine, line.id, repair=repair)
+    with reading(engine) as session:
+        page = groups.leaks(session, line.id, limit=EXAMPLES)
+    return LineReport(
+        line=line.name,
+        pictures=right.size,
+        summary_wrong=wrong,
+        wrong_versions=tuple(version.number for version in wrong_versions),
+        # Versions are, whenever they are to be: nobody else changes them.
+        repaired=repair and (wrong or bool(wrong_versions)) and (repaired or not wrong),
+        leaks=page.items,
+        more_leaks=page.next_cursor is not None,
+        mended=mended,
+    )
+
+
+def _check_summary(engine: Engine, line_id: int, *, repair: bool) -> tuple[Summary, bool, bool]:
+    """The line's summary as it should be, whether it was not, and whether it is now."""
     wrong = repaired = False
     for _ in range(ATTEMPTS):
-        kept, right = _both(engine, line.id)
+        kept, right = _both(engine, line_id)
         if kept == right:
             break
         wrong = True
@@ -64,21 +86,11 @@ def check_line(
         with writing(engine) as session:
             lock_catalogue(session)
             # Counted anew if it has changed since it was read; then nothing is written but what is true now.
-            if summaries.line_summary(session, line.id) == kept:
-                summaries.set_line_summary(session, line.id, right)
+            if summaries.line_summary(session, line_id) == kept:
+                summaries.set_line_summary(session, line_id, right)
                 repaired = True
                 break
-    with reading(engine) as session:
-        page = groups.leaks(session, line.id, limit=EXAMPLES)
-    return LineReport(
-        line=line.name,
-        pictures=right.size,
-        summary_wrong=wrong,
-        repaired=repaired,
-        leaks=page.items,
-        more_leaks=page.next_cursor is not None,
-        mended=mended,
-    )
+    return right, wrong, repaired
 
 
 def _both(engine: Engine, line_id: int) -> tuple[Summary, Summary]:

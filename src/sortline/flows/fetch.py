@@ -58,9 +58,9 @@ class WrongChecksum(SortlineError):
     def __init__(self, path: Path, expected: str, found: str, stated_by: str | None) -> None:
         self.path, self.expected, self.found = path, expected, found
         super().__init__(
-            f"{path} is not what was published: its SHA-256 is {found}, {stated_by or 'its publisher'} states "
-            f"{expected}. Delete it and run the command again; if that does not help, the publisher changed the file: "
-            "look at its page."
+            f"{path} is not what was published: its SHA-256 is {found} instead of {expected} "
+            f"(stated by {stated_by or 'its publisher'}). Delete it and run the command again; if that does not "
+            "help, the publisher changed the file: look at its page."
         )
 
 

@@ -3,60 +3,32 @@
     start_import    the import is queued, or the unfinished one of the same source is found again
     run_import      every file is taken or refused, from where the last run ended
 
-Threads read, hash and decode (`flows/prepare.py`) while this one writes. A chunk's pictures are on the disk before one
-short transaction adds the rows, what was refused, and how far the import is: a process killed anywhere leaves no row
-without its picture, and the next run goes on behind the last committed chunk.
+Threads read, hash and decode (`flows/prepare.py`) while this one writes (`flows/ingest_turn.py`). A chunk's pictures
+are on the disk before one short transaction adds the rows, what was refused, and how far the import is: a process
+killed anywhere leaves no row without its picture, and the next run goes on behind the last committed chunk.
 """
 
 from __future__ import annotations
 
 import logging
-import time
-from collections import Counter
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass, replace
-from datetime import UTC, datetime
-from functools import partial
+from dataclasses import dataclass
 from threading import Event, Thread
 
 from sqlalchemy import Engine
 
-from sortline.catalogue.entry import NewPicture, Placed, TrainedLookup
-from sortline.catalogue.importing import Import, ImportBusy, ImportLost, Options, Problem, State, new_runner
-from sortline.catalogue.sources.item import IGNORED, Refused, Source, SourceError
+from sortline.catalogue.importing import Import, ImportBusy, ImportLost, Options, State, new_runner
+from sortline.catalogue.sources.item import Source
 from sortline.catalogue.sources.source import open_source
-from sortline.catalogue.store import images
 from sortline.catalogue.store import imports as store
-from sortline.catalogue.store.clock import lock_catalogue
-from sortline.catalogue.store.entries import add_pictures
-from sortline.db.session import Session, reading, writing
+from sortline.db.session import Session, writing
 from sortline.errors import SortlineError
-from sortline.flows.labels import Refusal, refused_labels, resolve_labels
-from sortline.flows.prepare import UNREADABLE, Ahead, Prepared, prepare, size_of
-from sortline.settings import available_cores
-from sortline.storage.blobs import Blobs
+from sortline.flows.ingest_turn import HEARTBEAT_S, SourceLost, Tools, Turn
+
+__all__ = ["Request", "SourceLost", "Tools", "open_for", "run_import", "start_import"]
 
 log = logging.getLogger(__name__)
-
-# A transaction costs 6 ms and 0.13 ms a row on one core: with fewer rows the database would set the pace.
-LEAST_ROWS, MOST_ROWS = 64, 500
-# What a transaction may take: whoever else writes to SQLite waits no longer than this, and then has as long.
-WRITE_S = 0.020
-# A process at work says so at least this often; after 15 s of silence it is taken for dead.
-HEARTBEAT_S = 3.0
-# So many files in a row that the system cannot read are no bad files: their disk or network is gone.
-LOST_AFTER = 50
-
-
-class SourceLost(SourceError):
-    """The source cannot be read any more."""
-
-    def __init__(self, location: str, detail: str) -> None:
-        self.location = location
-        super().__init__(
-            f"{location} cannot be read any more ({detail}); bring it back and run the import again"
-        )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -86,22 +58,19 @@ def open_for(request: Request) -> Source:
 
 
 def start_import(session: Session, line_id: int, source: Source, options: Options, who: str) -> Import:
-    """The import of a source, queued; the unfinished one where the same was begun before with the same options."""
+    """The import of a source, queued; the unfinished one where the same was begun before with the same options.
+
+    Raises:
+        InvalidVersionName, VersionNameTaken: the version that is to be made of it cannot have the name asked for.
+    """
     for found in store.unfinished(session, line_id, kind=source.kind, location=source.location):
         if found.options == options:
+            store.check_name(session, line_id, options, own=found.version_id)
             return found
+    store.check_name(session, line_id, options)
     return store.create(
         session, line_id, kind=source.kind, location=source.location, options=options, who=who
     )
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Tools:
-    """What an import works with: database, pictures, and what registered bundles were trained on."""
-
-    engine: Engine
-    blobs: Blobs
-    trained: TrainedLookup
 
 
 def run_import(
@@ -125,6 +94,7 @@ def run_import(
         ImportBusy: another process is at work on it.
         ImportLost: another process took it over, or it was cancelled.
         SourceError: the source cannot be opened or read.
+        InvalidVersionName, VersionNameTaken: as `start_import`; no file was read.
         DatabaseUnavailable, StorageUnavailable: nothing can be kept now. In all cases what was committed stays.
     """
     stop = stop or Event()
@@ -132,12 +102,12 @@ def run_import(
     try:
         request = Request(location=found.location, kind=found.kind, options=found.options)
         with source or open_for(request) as opened:
-            run = _Run(tools, _begin(tools.engine, found, opened, runner), runner, stop, progress)
-            if not run.all_of(opened):
+            turn = Turn(tools, _begin(tools.engine, found, opened, runner), runner, stop, progress)
+            if not turn.all_of(opened):
                 return _end(tools.engine, import_id, runner, stopped_as)
         if finish is not None:
             with _alive(tools.engine, import_id, runner):
-                finished = finish(tools, run.found, stop)
+                finished = finish(tools, turn.found, stop)
             if not finished:
                 return _end(tools.engine, import_id, runner, stopped_as)
         return _end(tools.engine, import_id, runner, State.DONE)
@@ -147,126 +117,6 @@ def run_import(
         with suppress(SortlineError):
             _end(tools.engine, import_id, runner, State.FAILED, _told(error))
         raise
-
-
-class _Run:
-    """One process's turn at an import."""
-
-    def __init__(
-        self, tools: Tools, found: Import, runner: str, stop: Event, progress: Callable[[Import], None]
-    ) -> None:
-        self.found = found
-        self._tools, self._runner, self._stop, self._progress = tools, runner, stop, progress
-        self._outcomes, self._codes = Counter(found.outcomes), Counter(found.problems)
-        self._rows, self._lost = LEAST_ROWS, 0
-        # Labels found good once: a class that is retired meanwhile still gets the pictures of this import.
-        self._accepted: set[str] = set()
-        self._beat = self._not_before = time.monotonic()
-
-    def all_of(self, source: Source) -> bool:
-        """Whether every file is behind the import; False when it was told to stop."""
-        work = partial(prepare, now=datetime.now(UTC), in_place=self.found.options.in_place)
-        # Two chunks: one is written while the next is made.
-        ahead = Ahead(source.items(self.found.done), work, threads=available_cores(), size=size_of)
-        try:
-            while not ahead.finished:
-                if self._stop.is_set():
-                    return False
-                if made := ahead.take(self._rows, seconds=0.5):
-                    self._write(made, source)
-                elif time.monotonic() - self._beat > HEARTBEAT_S:
-                    self._say_alive()
-            return True
-        finally:
-            ahead.close()
-
-    def _write(self, made: Sequence[Prepared | Refused], source: Source) -> None:
-        self._hold_against_loss(made, source)
-        checked = self._checked(made)
-        pictures = [one for one in checked if isinstance(one, Prepared)]
-        # Before the rows: a row never names a picture that is not there.
-        self._tools.blobs.put_many(
-            [(one.record.sha256, one.canonical.data) for one in pictures if one.record.place is None]
-        )
-        self._yield()
-        took = self._commit(
-            pictures, [one for one in checked if isinstance(one, Refused)], done=_position(made[-1]) + 1
-        )
-        self._progress(self.found)
-        # Grows slowly, shrinks at once.
-        self._rows = max(
-            LEAST_ROWS, min(MOST_ROWS, 2 * self._rows, round(len(made) * WRITE_S / max(took, 1e-4)))
-        )
-        self._not_before = time.monotonic() + min(took, 1.0)
-
-    def _yield(self) -> None:
-        """Others had to wait for SQLite's one write lock as long as the last chunk took: they have as long for it.
-
-        By now most of that time has gone into storing this chunk's pictures.
-        """
-        if self._tools.engine.dialect.name == "sqlite":
-            self._stop.wait(max(0.0, self._not_before - time.monotonic()))
-
-    def _checked(self, made: Sequence[Prepared | Refused]) -> list[Prepared | Refused]:
-        """The same, where pictures whose label cannot be taken and pictures that were erased are refused."""
-        pictures = [one for one in made if isinstance(one, Prepared)]
-        labels = _labels(pictures) - self._accepted
-        with reading(self._tools.engine) as session:
-            erased = images.erased(session, [one.record.sha256 for one in pictures])
-            bad = refused_labels(
-                session, self.found.line_id, labels, new_classes=self.found.options.new_classes
-            )
-        self._accepted |= labels - bad.keys()
-        return [_refused(one, erased, bad) if isinstance(one, Prepared) else one for one in made]
-
-    def _commit(self, pictures: Sequence[Prepared], refused: Sequence[Refused], *, done: int) -> float:
-        """Seconds the transaction held its locks."""
-        problems = [_problem(one) for one in refused]
-        outcomes = self._outcomes + Counter(IGNORED if one.code == IGNORED else "refused" for one in refused)
-        with writing(self._tools.engine) as session:
-            begun = time.perf_counter()
-            placed = self._place(session, pictures)
-            for one, where in zip(pictures, placed, strict=True):
-                outcomes[where.outcome] += 1
-                problems += _noted(one, where)
-            codes = self._codes + Counter(problem.code for problem in problems)
-            counts = {"outcomes": dict(outcomes), "problems": dict(codes)}
-            store.add_problems(session, self.found.id, problems)
-            # Raises where the import is another process's by now; then nothing of this is kept.
-            store.write(session, self.found.id, self._runner, done=done, counts=counts)
-        took = time.perf_counter() - begun
-        self.found = replace(self.found, done=done, counts=counts)
-        self._outcomes, self._codes, self._beat = outcomes, codes, time.monotonic()
-        return took
-
-    def _place(self, session: Session, pictures: Sequence[Prepared]) -> Sequence[Placed]:
-        # Before the line is locked for new classes: whoever adds pictures locks in this order.
-        lock_catalogue(session)
-        classes = resolve_labels(session, self.found.line_id, _labels(pictures), who=self.found.who)
-        return add_pictures(
-            session,
-            self.found.line_id,
-            [_new(one, classes) for one in pictures],
-            origin="import",
-            who=self.found.who,
-            import_id=self.found.id,
-            trained=self._tools.trained,
-            relabel=self.found.options.relabel,
-            stage=False,
-        )
-
-    def _say_alive(self) -> None:
-        with writing(self._tools.engine) as session:
-            store.write(session, self.found.id, self._runner)
-        self._beat = time.monotonic()
-
-    def _hold_against_loss(self, made: Sequence[Prepared | Refused], source: Source) -> None:
-        """Raise SourceLost where every file of late was unreadable: nothing is wrong with so many at once."""
-        for one in made:
-            unreadable = isinstance(one, Refused) and one.code == UNREADABLE
-            self._lost = self._lost + 1 if unreadable else 0
-            if self._lost >= LOST_AFTER and isinstance(one, Refused):
-                raise SourceLost(source.location, one.detail)
 
 
 def _take(engine: Engine, import_id: str) -> tuple[Import, str]:
@@ -310,6 +160,8 @@ def _begin(engine: Engine, found: Import, source: Source, runner: str) -> Import
                 store.write(session, found.id, runner, done=0, counts={})
                 more = store.forget_some(session, found.id)
     with writing(engine) as session:
+        # Again: it may have waited in the queue for hours.
+        store.check_name(session, found.line_id, found.options, own=found.version_id)
         store.write(session, found.id, runner, total=source.total, fingerprint=source.fingerprint)
         return store.get(session, found.id)
 
@@ -322,44 +174,3 @@ def _end(engine: Engine, import_id: str, runner: str, state: State, error: str |
 
 def _told(error: BaseException) -> str:
     return str(error) if isinstance(error, SortlineError) else f"{type(error).__name__}: {error}"
-
-
-def _position(one: Prepared | Refused) -> int:
-    return one.item.position if isinstance(one, Prepared) else one.position
-
-
-def _labels(pictures: Sequence[Prepared]) -> set[str]:
-    return {one.item.label for one in pictures if one.item.label is not None}
-
-
-def _refused(one: Prepared, erased: Mapping[str, datetime], bad: Mapping[str, Refusal]) -> Prepared | Refused:
-    item = one.item
-    if one.record.sha256 in erased:
-        when = f"This picture was erased on {erased[one.record.sha256]:%Y-%m-%d}; it is not taken again."
-        return Refused(position=item.position, name=item.name, code="erased", detail=when)
-    if item.label is not None and item.label in bad:
-        code, detail = bad[item.label]
-        return Refused(position=item.position, name=item.name, code=code, detail=detail)
-    return one
-
-
-def _problem(one: Refused) -> Problem:
-    return Problem(position=one.position, name=one.name, code=one.code, detail=one.detail)
-
-
-def _new(one: Prepared, classes: Mapping[str, int]) -> NewPicture:
-    label = one.item.label
-    return NewPicture(
-        image=one.record,
-        class_id=None if label is None else classes[label],
-        declared=one.item.split,
-        source="import",
-        name=one.item.name,
-    )
-
-
-def _noted(one: Prepared, where: Placed) -> list[Problem]:
-    return [
-        Problem(position=one.item.position, name=one.item.name, code=problem.code, detail=problem.detail)
-        for problem in where.problems
-    ]

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
 
-from sortline.catalogue.entry import EntryFilter, Split
+from sortline.catalogue.duplicates import GroupCounts
+from sortline.catalogue.entry import Split
 from sortline.catalogue.insights import (
     Balance,
     Outliers,
@@ -18,17 +19,16 @@ from sortline.catalogue.insights import (
     sharpness_outliers,
     spread,
 )
-from sortline.catalogue.store.entries import get_entries, list_entries
-from sortline.catalogue.store.group_counts import GroupCounts, line_groups, version_groups
-from sortline.catalogue.store.samples import glance
+from sortline.catalogue.store.entries import get_entries
+from sortline.catalogue.store.group_counts import line_groups, version_groups
 from sortline.catalogue.store.summaries import line_summary, version_summary
-from sortline.catalogue.summary import Summary
+from sortline.catalogue.summary import SAMPLED, Summary
 from sortline.catalogue.version import Version
 from sortline.db.session import Session
 from sortline.lines.store import list_classes
 
 # Pictures shown of a class, as older clients have it too.
-SAMPLES = 3
+SAMPLES = SAMPLED
 _IDS = 500
 
 
@@ -87,7 +87,7 @@ def insights(
         for outliers in (brightness, sharpness)
         for entry_id, _ in (*outliers.lowest, *outliers.highest)
     }
-    sampled = _sampled(session, line_id, version, summary, samples)
+    sampled = {class_id: summary.sampled(class_id)[:samples] for class_id in summary.samples}
     pictures = _hashes(session, line_id, shown.union(*sampled.values()))
     classes = _classes(session, line_id, summary, sampled, pictures)
     return Insights(
@@ -101,7 +101,7 @@ def insights(
         aspect=spread(summary.aspects, 100),
         brightness=brightness,
         sharpness=sharpness,
-        duplicates=version_groups(session, version) if version else line_groups(session, line_id),
+        duplicates=version_groups(session, version, summary) if version else line_groups(session, line_id),
         balance=balance([one.count for one in classes]),
         growth=growth(summary.days),
         pictures=pictures,
@@ -135,31 +135,6 @@ def older_insights(session: Session, line_id: int) -> OlderInsights:
     )
 
 
-def _sampled(
-    session: Session, line_id: int, version: Version | None, summary: Summary, count: int
-) -> dict[int, list[int]]:
-    """Entry ids by class: from the split where the class has most."""
-    largest: dict[int, tuple[int, Split]] = {}
-    for (class_id, split), size in summary.counts.items():
-        if class_id is not None:
-            largest[class_id] = max((size, split), largest.get(class_id, (0, Split.NONE)))
-    return {
-        class_id: _some(session, line_id, version, class_id, split, count)
-        for class_id, (_, split) in largest.items()
-    }
-
-
-def _some(
-    session: Session, line_id: int, version: Version | None, class_id: int, split: Split, count: int
-) -> list[int]:
-    if count == 0:
-        return []
-    if version is not None:
-        return glance(session, version, class_id, split, count)
-    wanted = EntryFilter(class_id=class_id, split=split)
-    return [entry.id for entry in list_entries(session, line_id, wanted, limit=count).items]
-
-
 def _hashes(session: Session, line_id: int, entry_ids: set[int]) -> dict[int, str]:
     ids = sorted(entry_ids)
     found: dict[int, str] = {}
@@ -173,7 +148,7 @@ def _classes(
     session: Session,
     line_id: int,
     summary: Summary,
-    sampled: Mapping[int, list[int]],
+    sampled: Mapping[int, Sequence[int]],
     pictures: Mapping[int, str],
 ) -> tuple[ClassInsight, ...]:
     splits: dict[int, dict[Split, int]] = defaultdict(dict)

@@ -6,6 +6,7 @@ import os
 import socket
 import time
 from collections.abc import Iterable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from itertools import islice
@@ -14,23 +15,25 @@ from typing import Literal
 
 from sqlalchemy import Engine
 
+from sortline.catalogue.duplicates import GroupTally
 from sortline.catalogue.entry import EntryFilter
 from sortline.catalogue.importing import Import
 from sortline.catalogue.store import building, imports, plans
 from sortline.catalogue.store.changes import conflicts
 from sortline.catalogue.store.clock import lock_catalogue
 from sortline.catalogue.store.entries import get_entries
-from sortline.catalogue.store.plans import Plan
-from sortline.catalogue.store.versions import (
+from sortline.catalogue.store.group_counts import count_version, grouping_stamp
+from sortline.catalogue.store.making import (
     Writing,
     begin_version,
     create_version,
     finish_version,
     look_ahead,
-    parent_of,
-    version_by_id,
     write,
 )
+from sortline.catalogue.store.paths import meet
+from sortline.catalogue.store.plans import Plan
+from sortline.catalogue.store.versions import parent_of, version_by_id
 from sortline.catalogue.version import (
     MOST_AT_ONCE,
     Draft,
@@ -41,6 +44,7 @@ from sortline.catalogue.version import (
     TooManyChanges,
     UnknownPictures,
     Version,
+    VersionBusy,
     VersionState,
 )
 from sortline.db.session import Session, reading, writing
@@ -109,18 +113,21 @@ def version_of_import(
 ) -> Version | None:
     """The version that belongs to an import: made once, and gone on with after a kill.
 
-    None where nothing in it is new, or when told to stop.
+    None where nothing in it is new. It is not ready when told to stop, or while another process builds it.
     """
-    if found.version_id is not None:
+    try:
+        if found.version_id is None:
+            plan = plans.import_plan(found.id)
+            return _create(engine, found.line_id, draft, plan, stop=stop, import_id=found.id)
         with reading(engine) as session:
             version = version_by_id(session, found.version_id)
-        return version if version.state is VersionState.READY else build(engine, version.id, stop)
-    try:
-        plan = plans.import_plan(found.id)
-        made = _create(engine, found.line_id, draft, plan, stop=stop, import_id=found.id)
+        if version.state is VersionState.READY:
+            return version
+        with suppress(VersionBusy):
+            return build(engine, version.id, stop) or version
+        return version
     except NothingChanged:
         return None
-    return made if made.state is VersionState.READY else None
 
 
 def from_filter(
@@ -151,6 +158,8 @@ def merge(
         ours = parent_of(session, line_id, draft)
         if ours is None:
             raise NoVersion
+        if meet(session, ours, theirs).version_id == theirs.id:
+            raise NothingChanged(ours.name)
         if prefer is None:
             found = list(islice(conflicts(session, ours, theirs), _CONFLICTS))
             if found:
@@ -259,6 +268,9 @@ def _resume(engine: Engine, version_id: int, runner: str) -> Writing:
 
 
 def _finish(engine: Engine, state: Writing, runner: str) -> Version:
+    with reading(engine) as session:
+        stamp = grouping_stamp(session, state.version.line_id)
+        state.summary.groups = GroupTally(stamp, count_version(session, state.version))
     with writing(engine) as session:
         # The clock first, as everywhere, then the version.
         lock_catalogue(session)

@@ -17,6 +17,8 @@ from sortline.catalogue.store import imports
 from sortline.catalogue.version import NothingChanged, VersionBusy
 from sortline.db.session import reading
 from sortline.errors import SortlineError
+from sortline.flows.duplicates import count_groups, groups_due
+from sortline.flows.extremes import extremes_due, refill_extremes
 from sortline.flows.finish import finish_import
 from sortline.flows.ingest import Tools, run_import
 from sortline.flows.rebase import rebase, rebase_due
@@ -91,6 +93,22 @@ def rebase_next(engine: Engine, stop: Event) -> bool:
         return False
     rebase(engine, version_id, stop)
     return True
+
+
+def summary_next(engine: Engine, stop: Event) -> bool:
+    """Whether a version's lists of extremes had become too short; they are full again.
+
+    Groups are counted again as well, which is never worth coming back for at once: while an import runs they change
+    all the time.
+    """
+    with reading(engine) as session:
+        short, uncounted = extremes_due(session), groups_due(session)
+    for version_id in uncounted:
+        if not stop.is_set():
+            count_groups(engine, version_id)
+    if short is None:
+        return False
+    return refill_extremes(engine, short, stop)
 
 
 @dataclass(slots=True)

@@ -58,6 +58,12 @@ class Blobs(Protocol):
     def delete(self, sha256: str) -> None:
         """The blob is not stored any more, if it ever was."""
 
+    def delete_older(self, sha256: str, than: datetime) -> bool:
+        """Whether the blob is not stored any more; one that was put since `than` (an aware time) stays.
+
+        A bucket is asked and then told: what is put within the milliseconds in between is lost.
+        """
+
     def stored(self) -> Iterator[Stored]:
         """All blobs, ascending by name, a few thousand at a time in memory.
 

@@ -101,6 +101,27 @@ class LocalBlobs:
             if self._durable:
                 flush_folder(path.parent)
 
+    def delete_older(self, sha256: str, than: datetime) -> bool:
+        """See `Blobs`."""
+        path, aside = self._path(sha256), self._name_unfinished(self._path(sha256))
+        with self._available():
+            try:
+                if path.stat().st_mtime >= than.timestamp():
+                    return False
+                # Aside first: whoever puts it from now on does not find it, and writes it anew. Whoever put it since
+                # that look has touched it.
+                path.replace(aside)
+            except FileNotFoundError:
+                return True
+            older = aside.stat().st_mtime < than.timestamp()
+            if older:
+                aside.unlink()
+            else:
+                aside.replace(path)
+            if self._durable:
+                flush_folder(path.parent)
+        return older
+
     def stored(self) -> Iterator[Stored]:
         """See `Blobs`. One of the 256 folders at a time."""
         for folder in FOLDERS:

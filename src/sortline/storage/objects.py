@@ -7,7 +7,7 @@ from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor, wait
 from contextlib import contextmanager, suppress
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 
 import obstore
@@ -84,6 +84,15 @@ class ObjectBlobs:
         key = _key(sha256)
         with suppress(UnknownBlob), self._available(sha256):
             obstore.delete(self._store, key)
+
+    def delete_older(self, sha256: str, than: datetime) -> bool:
+        """See `Blobs`."""
+        key = _key(sha256)
+        with suppress(UnknownBlob), self._available(sha256):
+            if obstore.head(self._store, key)["last_modified"] >= than:
+                return False
+            obstore.delete(self._store, key)
+        return True
 
     def stored(self) -> Iterator[Stored]:
         """See `Blobs`. Folder by folder, some asked for beforehand, each sorted here: not every store does."""

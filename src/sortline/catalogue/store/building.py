@@ -11,8 +11,9 @@ from datetime import datetime, timedelta
 
 from sqlalchemy import delete, func, select, update
 
+from sortline.catalogue.store.making import PROGRESS, Writing, summarise
 from sortline.catalogue.store.summaries import version_summary
-from sortline.catalogue.store.versions import PROGRESS, Writing, summarise, version_by_id
+from sortline.catalogue.store.versions import version_by_id
 from sortline.catalogue.summary import Summary
 from sortline.catalogue.tables import base_members, bases, entries, imports, version_changes, versions
 from sortline.catalogue.version import Change, ChangeKind, Place, Version, VersionBusy, VersionState

@@ -10,7 +10,8 @@ from sqlalchemy import RowMapping, delete, func, or_, select, update
 
 from sortline.catalogue.entry import Split
 from sortline.catalogue.importing import LEASE, Import, ImportLost, Options, Problem, State, UnknownImport
-from sortline.catalogue.tables import entries, import_entries, import_problems, imports
+from sortline.catalogue.tables import entries, import_entries, import_problems, imports, versions
+from sortline.catalogue.version import VersionNameTaken, valid_version_name
 from sortline.db.bulk import insert_rows
 from sortline.db.ids import new_id
 from sortline.db.rows import row_of
@@ -141,6 +142,20 @@ def cancel(session: Session, import_id: str) -> bool:
         .values(state=State.CANCELLED, runner=None, finished_at=datetime.now(UTC))
     )
     return session.execute(statement).rowcount == 1
+
+
+def check_name(session: Session, line_id: int, options: Options, *, own: int | None = None) -> None:
+    """Nothing, where the version that is to be made of an import can have its name; `own` is that version by now.
+
+    Raises:
+        InvalidVersionName, VersionNameTaken: it cannot.
+    """
+    if not options.version or options.name is None:
+        return
+    taken = versions.c.name == valid_version_name(options.name)
+    query = select(versions.c.id).where(versions.c.line_id == line_id, taken)
+    if session.scalar(query) not in (None, own):
+        raise VersionNameTaken(options.name)
 
 
 def set_version(session: Session, import_id: str, version_id: int) -> None:

@@ -35,8 +35,8 @@ FOLD = 1 << 15
 _BEYOND = 10**18
 # A fold is behind before the next is due.
 _HASTE = 1.25
-# Entries in a row of the latest, from which on the next gets a row of its own.
-_FULL = 512
+# Entries in a row of the latest from which on the next begins a row. Then a slice is folded, not for each that comes.
+_FULL = 256
 
 
 def sharing(session: Session, line_id: int, wanted: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
@@ -57,17 +57,20 @@ def remember(
     if not len(ids):
         return
     upto, band = _under_way(session, line_id)
-    data = _bytes(np.column_stack((ids, hashes)))
     first, before = _last(session, line_id, upto) or (int(ids[0]), b"")
-    if len(before) >= _FULL * _PAIR_BYTES:
+    came = len(before) // _PAIR_BYTES
+    if came >= _FULL:
         first, before = int(ids[0]), b""
-    row = {"line_id": line_id, "first_id": first, "data": before + data}
-    insert_rows(session, near_recent, [row], known="replace")
-    if upto == 0 and _waiting(session, line_id, first) >= FOLD * _PAIR_BYTES:
-        # What lies before the last row will not change any more.
-        upto = first
-    if upto:
-        _fold(session, line_id, upto, band, len(ids))
+    data = before + _bytes(np.column_stack((ids, hashes)))
+    insert_rows(
+        session, near_recent, [{"line_id": line_id, "first_id": first, "data": data}], known="replace"
+    )
+    if came >= _FULL:
+        # What lies before the new row will not change any more.
+        if not upto and _waiting(session, line_id, first) >= FOLD * _PAIR_BYTES:
+            upto = first
+        if upto:
+            _fold(session, line_id, upto, band, came)
 
 
 def forget(session: Session, line_id: int, entry: int, of: npt.NDArray[np.int64]) -> None:
@@ -119,24 +122,18 @@ def _put(session: Session, line_id: int, pairs: Pairs, low: int, high: int) -> N
     """The entries lie under those of their bands that are in a span."""
     theirs = bands(pairs[:, 1])
     place, number = np.nonzero((theirs >= low) & (theirs < high))
+    if not len(place):
+        return
     column = theirs[place, number]
     order = np.argsort(column, kind="stable")
     data = _bytes(pairs[place[order]])
     touched, starts = np.unique(column[order], return_index=True)
     ends = [*starts[1:].tolist(), len(order)]
-    query = select(near.c.band, near.c.data).where(
-        near.c.line_id == line_id, near.c.band >= low, near.c.band < high
-    )
-    before = dict(session.execute(query).all())
     rows = [
-        {
-            "line_id": line_id,
-            "band": band,
-            "data": before.get(band, b"") + data[start * _PAIR_BYTES : end * _PAIR_BYTES],
-        }
+        {"line_id": line_id, "band": band, "data": data[start * _PAIR_BYTES : end * _PAIR_BYTES]}
         for band, start, end in zip(touched.tolist(), starts.tolist(), ends, strict=True)
     ]
-    insert_rows(session, near, rows, known="replace")
+    insert_rows(session, near, rows, known="append")
 
 
 def _recent(session: Session, line_id: int, before: int = _BEYOND) -> Pairs:

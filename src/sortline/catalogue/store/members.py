@@ -164,7 +164,7 @@ def _parts(way: Way) -> Iterator[tuple[Select[tuple[int, int, Split]], FromClaus
     """A query for each place where members are written, and the rows it reads: base first, then newest first."""
     base = base_members.alias("base")
     query = select(base.c.entry_id, base.c.class_id, base.c.split).where(base.c.base_id == way.base_id)
-    yield query.where(*(unchanged(segment, base) for segment in way.segments)), base
+    yield query.where(*(_unchanged(segment, base) for segment in way.segments)), base
     for number, segment in enumerate(way.segments):
         row = version_changes.alias("row")
         later = version_changes.alias("later")
@@ -177,11 +177,10 @@ def _parts(way: Way) -> Iterator[tuple[Select[tuple[int, int, Split]], FromClaus
         query = select(row.c.entry_id, row.c.class_id, row.c.split).where(
             segment.holds(row), row.c.class_id.is_not(None), ~again
         )
-        yield query.where(*(unchanged(newer, row) for newer in way.segments[:number])), row
+        yield query.where(*(_unchanged(newer, row) for newer in way.segments[:number])), row
 
 
-def unchanged(segment: Segment, row: FromClause) -> ColumnElement[bool]:
-    """The condition that no version on a segment changed a row's entry."""
+def _unchanged(segment: Segment, row: FromClause) -> ColumnElement[bool]:
     change = version_changes.alias(f"change_{segment.branch_id}")
     return ~exists().where(segment.holds(change), change.c.entry_id == row.c.entry_id)
 

@@ -5,12 +5,9 @@ from __future__ import annotations
 from itertools import chain
 from random import Random
 
-from sqlalchemy import select
-
 from sortline.catalogue.entry import Split
-from sortline.catalogue.store.members import Sieve, resolve, unchanged
-from sortline.catalogue.store.paths import Way, way_to
-from sortline.catalogue.tables import base_members
+from sortline.catalogue.store.members import Sieve, resolve
+from sortline.catalogue.store.paths import way_to
 from sortline.catalogue.version import Member, Version
 from sortline.db.session import Session
 
@@ -50,55 +47,3 @@ def sample(
                 break
             found.setdefault(member.entry_id, member)
     return sorted(found.values())
-
-
-def glance(session: Session, version: Version, class_id: int, split: Split, count: int) -> list[int]:
-    """Up to `count` members of a class in a split, from all over its time: the same every time, and found fast.
-
-    Most are told by the base alone; only where that has too few are later changes asked.
-    """
-    way = way_to(session, version)
-    span = _span(session, way, class_id, split)
-    found = dict.fromkeys(
-        entry_id
-        for number in range(count if span else 0)
-        if span
-        and (entry_id := _next(session, way, class_id, split, _point(span, number, count))) is not None
-    )
-    if len(found) < count:
-        sieve = Sieve(pairs=((class_id, split),))
-        found |= dict.fromkeys(one.entry_id for one in resolve(session, way, sieve, count, descending=True))
-    return sorted(found)[:count]
-
-
-def _point(span: tuple[int, int], number: int, count: int) -> int:
-    first, last = span
-    return first + (last - first) * (2 * number + 1) // (2 * count)
-
-
-def _span(session: Session, way: Way, class_id: int, split: Split) -> tuple[int, int] | None:
-    base = base_members.c
-    query = select(base.entry_id).where(
-        base.base_id == way.base_id, base.class_id == class_id, base.split == split
-    )
-    first = session.scalar(query.order_by(base.entry_id).limit(1))
-    last = session.scalar(query.order_by(base.entry_id.desc()).limit(1))
-    return None if first is None or last is None else (first, last)
-
-
-def _next(session: Session, way: Way, class_id: int, split: Split, point: int) -> int | None:
-    base = base_members
-    query = (
-        select(base.c.entry_id)
-        .where(
-            base.c.base_id == way.base_id,
-            base.c.class_id == class_id,
-            base.c.split == split,
-            base.c.entry_id >= point,
-            *(unchanged(segment, base) for segment in way.segments),
-        )
-        .order_by(base.c.entry_id)
-        .limit(1)
-    )
-    found: int | None = session.scalar(query)
-    return found

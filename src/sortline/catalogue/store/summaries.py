@@ -51,9 +51,11 @@ def set_line_summary(session: Session, line_id: int, summary: Summary) -> None:
     )
 
 
-def version_summary(session: Session, version_id: int) -> Summary:
-    """The summary of a version's members."""
+def version_summary(session: Session, version_id: int, *, lock: bool = False) -> Summary:
+    """The summary of a version's members; with `lock` nobody else changes it until the end."""
     query = select(version_summaries.c.data).where(version_summaries.c.version_id == version_id)
+    if lock:
+        query = query.with_for_update()
     return _read(session.scalar(query))
 
 
