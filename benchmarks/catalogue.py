@@ -122,6 +122,7 @@ def _times(engine: Engine, built: Built, repeats: int) -> Iterator[tuple[str, li
     some = [rng.choice(built.chain) if n % 2 else rng.choice(built.chain[-200:]) for n in range(repeats)]
     yield "page", [_page(engine, built, version, rng) for version in some]
     yield "insights", [_insights(engine, version) for version in some]
+    yield "insights_all", [_insights_of_all(engine, built) for _ in range(repeats // 4)]
     pairs = [rng.randrange(1, len(built.chain)) for _ in range(repeats)]
     yield "diff", [_diff(engine, built.chain[n - 1], built.chain[n]) for n in pairs]
     tips = list(built.tips)
@@ -160,6 +161,17 @@ def _insights(engine: Engine, version: Version) -> float:
     seconds, size = _timed(engine, ask)
     if size != version.size:
         raise RuntimeError(f"insights of {size} pictures instead of {version.size}")
+    return seconds
+
+
+def _insights_of_all(engine: Engine, built: Built) -> float:
+    def ask() -> int:
+        with reading(engine) as session:
+            return insights(session, built.line_id).size
+
+    seconds, size = _timed(engine, ask)
+    if size != len(built.ids):
+        raise RuntimeError(f"insights of {size} pictures instead of {len(built.ids)}")
     return seconds
 
 

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import random
 import time
-from collections.abc import Callable
+from array import array
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from sqlalchemy import Engine
@@ -30,7 +31,7 @@ class Built:
 
     line_id: int
     classes: list[int]
-    ids: list[int]
+    ids: array[int]
     pool: Pool
     first: Version
     chain: list[Version]
@@ -67,7 +68,7 @@ def build(
     lap("draw")
     ids, resident = _import(engine, line.id, drawn, classes, imported, rss_mb)
     lap("import")
-    ids += add_rows(engine, line.id, drawn, classes, imported, count + spare)
+    ids.extend(add_rows(engine, line.id, drawn, classes, imported, count + spare))
     lap("rows")
     with reading(engine) as session:
         # Up to the moment at which the first of the spare ones came.
@@ -87,7 +88,9 @@ def build(
 class Pool:
     """Draws changes: half relabel pictures, a quarter take some out, a quarter bring others in."""
 
-    def __init__(self, inside: list[int], out: list[int], classes: list[int], rng: random.Random) -> None:
+    def __init__(
+        self, inside: Sequence[int], out: Sequence[int], classes: list[int], rng: random.Random
+    ) -> None:
         self._inside, self._out, self._classes, self._rng = inside, out, classes, rng
 
     def draw(self, count: int) -> Changes:
@@ -103,8 +106,9 @@ class Pool:
 
 def _import(
     engine: Engine, line_id: int, drawn: Drawn, classes: list[int], count: int, rss_mb: Callable[[], float]
-) -> tuple[list[int], dict[int, float]]:
-    ids: list[int] = []
+) -> tuple[array[int], dict[int, float]]:
+    # 8 bytes each: a list of a million numbers would be most of what the memory grows by.
+    ids = array("q")
     resident: dict[int, float] = {}
     marks = {count // 10: 10, count // 2: 50, count: 100}
     for start in range(0, count, CHUNK):
@@ -113,7 +117,7 @@ def _import(
             placed = add_pictures(
                 session, line_id, pictures, origin="import", who="benchmark", trained=lambda _: None
             )
-        ids += [one.entry_id for one in placed if one.entry_id is not None]
+        ids.extend(one.entry_id for one in placed if one.entry_id is not None)
         if (share := marks.get(len(ids))) is not None:
             resident[share] = round(rss_mb(), 1)
     return ids, resident

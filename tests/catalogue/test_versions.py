@@ -6,7 +6,7 @@ from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 
 import pytest
-from sqlalchemy import Engine, func, insert, select
+from sqlalchemy import Engine, func, insert, select, update
 
 from sortline.catalogue.entry import UNLABELLED, EntryFilter, Split
 from sortline.catalogue.store import labels, paths
@@ -20,7 +20,7 @@ from sortline.catalogue.store.versions import (
     list_versions,
     version_by_id,
 )
-from sortline.catalogue.tables import import_entries, staged, version_changes
+from sortline.catalogue.tables import entries, import_entries, staged, version_changes
 from sortline.catalogue.version import (
     ChangeKind,
     Draft,
@@ -233,6 +233,32 @@ def test_a_filter_by_date_class_and_split(engine: Engine, line: Line) -> None:
     )
     assert list(line.members(version)) == line.ids[:2]
     assert (version.parent_id, version.removed) == (first.id, 4)
+
+
+@pytest.mark.parametrize(
+    ("wanted", "kept"),
+    [
+        (EntryFilter(text="photo"), slice(0, 6)),
+        (EntryFilter(source="upload"), slice(6, 7)),
+        (EntryFilter(source="import", since=NOON + timedelta(days=4)), slice(4, 6)),
+        (EntryFilter(group=7), slice(6, 7)),
+        (EntryFilter(import_id="ab" * 16), slice(2, 4)),
+    ],
+)
+def test_a_filter_of_the_parent_takes_out_the_rest(
+    engine: Engine, line: Line, wanted: EntryFilter, kept: slice
+) -> None:
+    """By any condition, also where a picture has no name."""
+    with writing(engine) as session:
+        nameless = add_entries(session, line.id, [(line.glass, TRAIN)], source="upload", group_id=7)
+        session.execute(update(entries).where(entries.c.id.in_(nameless)).values(name=None))
+        brought = [{"import_id": "ab" * 16, "entry_id": one} for one in line.ids[2:4]]
+        session.execute(insert(import_entries), brought)
+    everything = [*line.ids, *nameless]
+    parent = line.version(add=frozenset(everything))
+    version = from_filter(engine, line.id, Draft(author="x"), wanted, of=parent)
+    assert list(line.members(version)) == everything[kept]
+    assert version.removed == 7 - len(everything[kept])
 
 
 def test_members_are_filtered_as_the_version_has_them(engine: Engine, line: Line) -> None:

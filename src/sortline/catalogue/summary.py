@@ -31,7 +31,7 @@ FORMAT: Final = 1
 # Extreme pictures that are told.
 SHOWN: Final = 24
 # Pictures of a class that are told, and how many are kept: so many of them can leave before the list is short.
-SAMPLED, SAMPLES_KEPT = 3, 9
+SAMPLED, SAMPLES_KEPT = 3, 16
 # 2^64 over the golden ratio: multiples of it fall evenly (Knuth, TAOCP 3, section 6.4).
 _GOLDEN = 0x9E3779B97F4A7C15
 # Parts of an octave in the histogram of sharpness, whose values lie orders of magnitude apart.
@@ -110,10 +110,10 @@ class Summary:
                 sizes[class_id] += count
         return any(len(self.sampled(class_id)) < min(SAMPLED, size) for class_id, size in sizes.items())
 
-    def sampled(self, class_id: int) -> tuple[int, ...]:
-        """Entry ids of up to `SAMPLED` pictures of a class."""
+    def sampled(self, class_id: int, limit: int = SAMPLED) -> tuple[int, ...]:
+        """Entry ids of pictures of a class, up to `limit`; no more than `SAMPLES_KEPT` are known."""
         known = self.samples.get(class_id)
-        return () if known is None else tuple(entry_id for entry_id, _ in known.first(SAMPLED))
+        return () if known is None else tuple(entry_id for entry_id, _ in known.first(limit))
 
     def add(self, facts: Facts) -> None:
         """The picture is one of the set."""
@@ -199,9 +199,12 @@ class Summary:
         if not isinstance(other, Summary):
             return NotImplemented
         names = ("counts", "days", "bytes", *_HISTOGRAMS)
+        lists = [
+            *zip(self._lists(), other._lists(), strict=True),
+            *((mine, other.samples[one]) for one, mine in self.samples.items() if one in other.samples),
+        ]
         return all(getattr(self, name) == getattr(other, name) for name in names) and all(
-            all(a == b for a, b in zip(mine.kept, theirs.kept, strict=False))
-            for mine, theirs in zip(self._lists(), other._lists(), strict=True)
+            a == b for mine, theirs in lists for a, b in zip(mine.kept, theirs.kept, strict=False)
         )
 
     __hash__ = None  # type: ignore[assignment]  # it changes

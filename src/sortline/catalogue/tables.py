@@ -121,6 +121,8 @@ Index(
     entries.c.line_id,
     entries.c.group_id,
     entries.c.split,
+    # So that counting the groups needs nothing else.
+    entries.c.class_id,
     entries.c.id,
     sqlite_where=_GROUPED,
     postgresql_where=_GROUPED,

@@ -79,7 +79,7 @@ class Insights:
 def insights(
     session: Session, line_id: int, version: Version | None = None, *, samples: int = SAMPLES
 ) -> Insights:
-    """Insights of a version, or of everything a line has."""
+    """Insights of a version, or of everything a line has, with up to 16 `samples` of each class."""
     summary = version_summary(session, version.id) if version else line_summary(session, line_id)
     brightness, sharpness = brightness_outliers(summary), sharpness_outliers(summary)
     shown = {
@@ -87,7 +87,7 @@ def insights(
         for outliers in (brightness, sharpness)
         for entry_id, _ in (*outliers.lowest, *outliers.highest)
     }
-    sampled = {class_id: summary.sampled(class_id)[:samples] for class_id in summary.samples}
+    sampled = {class_id: summary.sampled(class_id, samples) for class_id in summary.samples}
     pictures = _hashes(session, line_id, shown.union(*sampled.values()))
     classes = _classes(session, line_id, summary, sampled, pictures)
     return Insights(

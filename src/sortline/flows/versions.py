@@ -228,21 +228,28 @@ def _create(
 ) -> Version:
     """The version; as far as it is built where it is large and there is no waiting for it."""
     runner = _runner()
-    with writing(engine) as session:
-        lock_catalogue(session)
-        parent = parent_of(session, line_id, draft)
-        wanted = plans.wanted_after(session, line_id, parent, plan, 0, _AT_ONCE + 1)
-        small = len(wanted) <= _AT_ONCE and not _more(session, line_id, parent, plan, wanted)
-        if small:
-            version = create_version(session, line_id, draft, dict(wanted), plan=plan, merged=merged)
-        else:
-            claim = building.claimed(runner, datetime.now(UTC)) if wait else {}
-            version = begin_version(session, line_id, draft, plan={**plan, **claim}, merged=merged).version
-        if import_id is not None:
-            imports.set_version(session, import_id, version.id)
-    if small or not wait:
-        return version
-    return build(engine, version.id, stop, runner=runner) or version
+    while True:
+        # Read first, so that nobody waits for it.
+        with reading(engine) as session:
+            parent = parent_of(session, line_id, draft)
+            wanted = plans.wanted_after(session, line_id, parent, plan, 0, _AT_ONCE + 1)
+            small = len(wanted) <= _AT_ONCE and not _more(session, line_id, parent, plan, wanted)
+        with writing(engine) as session:
+            lock_catalogue(session)
+            if parent_of(session, line_id, draft) != parent:
+                # Another was made the active one in between.
+                continue
+            if small:
+                version = create_version(session, line_id, draft, dict(wanted), plan=plan, merged=merged)
+            else:
+                claim = building.claimed(runner, datetime.now(UTC)) if wait else {}
+                begun = begin_version(session, line_id, draft, plan={**plan, **claim}, merged=merged)
+                version = begun.version
+            if import_id is not None:
+                imports.set_version(session, import_id, version.id)
+        if small or not wait:
+            return version
+        return build(engine, version.id, stop, runner=runner) or version
 
 
 def _more(session: Session, line_id: int, parent: Version | None, plan: Plan, wanted: plans.Wanted) -> bool:

@@ -36,9 +36,9 @@ def diff(
     counts = dict.fromkeys(ChangeKind, 0)
     counts |= Counter(change.kind for change in _differences(session, meeting, 0))
     changes = list(islice(_differences(session, meeting, behind), limit + 1))
-    more = len(changes) > limit
-    changes = changes[:limit]
-    return Diff(counts=counts, changes=changes, next_cursor=str(changes[-1].entry_id) if more else None)
+    more, changes = len(changes) > limit, changes[:limit]
+    last = changes[-1].entry_id if changes else behind
+    return Diff(counts=counts, changes=changes, next_cursor=str(last) if more else None)
 
 
 def differences(session: Session, before: Version, after: Version, behind: int, limit: int) -> list[Change]:

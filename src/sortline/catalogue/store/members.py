@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import heapq
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import islice
 
 from sqlalchemy import ColumnElement, FromClause, Select, and_, exists, func, select
@@ -54,6 +54,20 @@ def members_after(
     return [] if sieve is None else resolve(session, way, sieve.within(after + 1, None), limit)
 
 
+def members_outside(
+    session: Session, version: Version, after: int, limit: int, unwanted: EntryFilter
+) -> list[Member]:
+    """Up to `limit` members behind an entry id that do not meet the filter, by id.
+
+    One scan of the version at most, and what is found: a filter that few do not meet costs no more.
+    """
+    way = way_to(session, version)
+    if unwanted.class_id == UNLABELLED:
+        return resolve(session, way, Sieve(low=after + 1), limit)
+    span = id_span(session, version.line_id, unwanted.since, unwanted.until)
+    return resolve(session, way, Sieve(low=after + 1, unlike=unwanted, unlike_span=span), limit)
+
+
 def places(session: Session, version: Version, entry_ids: Iterable[int]) -> dict[int, Place]:
     """Those of the entries that are in the version, with their class and split there."""
     way, ids = way_to(session, version), iter(entry_ids)
@@ -65,7 +79,10 @@ def places(session: Session, version: Version, entry_ids: Iterable[int]) -> dict
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Sieve:
-    """Which members: `low` ≤ entry id < `high`, of these (class, split) `pairs` or else of this split."""
+    """Which members: `low` ≤ entry id < `high`, of these (class, split) `pairs` or else of this split.
+
+    None that meets `unlike`, whose dates are `unlike_span` in ids.
+    """
 
     low: int = 0
     high: int | None = None
@@ -75,14 +92,13 @@ class Sieve:
     text: str | None = None
     import_id: str | None = None
     group: int | None = None
+    unlike: EntryFilter | None = None
+    unlike_span: tuple[int, int | None] = (0, None)
 
     def within(self, low: int, high: int | None) -> Sieve:
         """The same, of a narrower span of ids as well."""
         highs = [one for one in (self.high, high) if one is not None]
-        return Sieve(
-            low=max(self.low, low), high=min(highs, default=None), pairs=self.pairs, split=self.split,
-            source=self.source, text=self.text, import_id=self.import_id, group=self.group,
-        )  # fmt: skip
+        return replace(self, low=max(self.low, low), high=min(highs, default=None))
 
     def apply(
         self, query: Select[tuple[int, int, Split]], rows: FromClause
@@ -96,19 +112,40 @@ class Sieve:
         if self.import_id is not None:
             query = query.join(import_entries, import_entries.c.entry_id == rows.c.entry_id)
             query = query.where(import_entries.c.import_id == self.import_id)
-        if conditions := self._of_entries():
+        if self.unlike is not None:
+            query = query.where(~and_(*_meets(rows, self.unlike, self.unlike_span)))
+        if conditions := _of_entries(self.source, self.text, self.group):
             query = query.join(entries, entries.c.id == rows.c.entry_id).where(*conditions)
         return query
 
-    def _of_entries(self) -> list[ColumnElement[bool]]:
-        found: list[ColumnElement[bool]] = []
-        if self.source is not None:
-            found.append(entries.c.source == self.source)
-        if self.text is not None:
-            found.append(func.lower(entries.c.name).contains(self.text.lower(), autoescape=True))
-        if self.group is not None:
-            found.append(entries.c.group_id == self.group)
-        return found
+
+def _of_entries(source: str | None, text: str | None, group: int | None) -> list[ColumnElement[bool]]:
+    found: list[ColumnElement[bool]] = []
+    if source is not None:
+        found.append(entries.c.source == source)
+    if text is not None:
+        found.append(func.lower(entries.c.name).contains(text.lower(), autoescape=True))
+    if group is not None:
+        found.append(entries.c.group_id == group)
+    return found
+
+
+def _meets(rows: FromClause, wanted: EntryFilter, span: tuple[int, int | None]) -> list[ColumnElement[bool]]:
+    """Under which conditions a row meets a filter: each true or false, never unknown, so that it can be denied."""
+    low, high = span
+    found = [rows.c.entry_id >= low]
+    if high is not None:
+        found.append(rows.c.entry_id < high)
+    if wanted.class_id is not None:
+        found.append(rows.c.class_id == wanted.class_id)
+    if wanted.split is not None:
+        found.append(rows.c.split == wanted.split)
+    if wanted.import_id is not None:
+        brought = import_entries.c.import_id == wanted.import_id
+        found.append(exists().where(brought, import_entries.c.entry_id == rows.c.entry_id))
+    if conditions := _of_entries(wanted.source, wanted.text, wanted.group):
+        found.append(exists().where(entries.c.id == rows.c.entry_id, *conditions))
+    return found
 
 
 def _sieve(session: Session, version: Version, wanted: EntryFilter) -> Sieve | None:

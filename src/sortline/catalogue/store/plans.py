@@ -19,7 +19,7 @@ from sqlalchemy import Select, select
 from sortline.catalogue.entry import EntryFilter, Split
 from sortline.catalogue.store.changes import differences, merged
 from sortline.catalogue.store.entries import labelled_after
-from sortline.catalogue.store.members import members_after
+from sortline.catalogue.store.members import members_after, members_outside
 from sortline.catalogue.store.versions import version_by_id
 from sortline.catalogue.tables import entries, import_entries, staged
 from sortline.catalogue.version import Place, Version
@@ -77,6 +77,9 @@ def wanted_after(
                 after,
                 limit,
             )
+        case {"kind": "filter", "of": int(of), "filter": dict(conditions)} if parent and of == parent.id:
+            gone = members_outside(session, parent, after, limit, _filter(conditions))
+            return [(member.entry_id, None) for member in gone]
         case {"kind": "filter", "of": int(of), "filter": dict(conditions)}:
             source = version_by_id(session, of)
             members = members_after(session, source, after, limit, _filter(conditions))

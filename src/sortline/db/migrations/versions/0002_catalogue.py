@@ -86,7 +86,7 @@ def _entries() -> None:
     op.create_index(
         "ix_entries_group_id",
         "entries",
-        ["line_id", "group_id", "split", "id"],
+        ["line_id", "group_id", "split", "class_id", "id"],
         sqlite_where=sa.text("group_id IS NOT NULL"),
         postgresql_where=sa.text("group_id IS NOT NULL"),
     )
