@@ -90,6 +90,11 @@ class Manifest(Document):
     recipe: dict[str, Any]
     licences: Licences
     files: dict[str, str]
+    backbone: str | None = Field(
+        default=None,
+        pattern=r"^[0-9a-f]{64}$",
+        description="Whose embeddings these are, where another bundle's network was taken and only its head changed.",
+    )
 
     @field_validator("preprocessing", mode="before")
     @classmethod
@@ -103,10 +108,13 @@ class Manifest(Document):
 
     @property
     def hash(self) -> str:
-        """SHA-256 of the manifest as canonical JSON, 64 hex digits."""
-        return hashlib.sha256(
-            json.dumps(self.model_dump(mode="json"), sort_keys=True, separators=(",", ":")).encode()
-        ).hexdigest()
+        """SHA-256 of the manifest as canonical JSON, 64 hex digits; without `backbone` where there is none, as before it
+        was known.
+        """
+        content = self.model_dump(mode="json")
+        if self.backbone is None:
+            del content["backbone"]
+        return _digest(content)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -158,6 +166,15 @@ class Bundle:
     def hash(self) -> str:
         """The bundle's identity, 64 hex digits."""
         return self.manifest.hash
+
+    @cached_property
+    def backbone(self) -> str:
+        """Two bundles of the same backbone, 64 hex digits, give a picture the same embedding and differ in the head alone."""
+        manifest = self.manifest
+        if manifest.backbone is not None:
+            return manifest.backbone
+        reading = manifest.model_dump(mode="json", include={"preprocessing"})
+        return _digest({**reading, "network": manifest.files["model.onnx"]})
 
     @property
     def model_path(self) -> Path:
@@ -235,6 +252,11 @@ def npz(**arrays: NDArray[Any]) -> bytes:
     buffer = BytesIO()
     np.savez_compressed(buffer, **arrays)  # type: ignore[arg-type]  # numpy types the keyword allow_pickle only
     return buffer.getvalue()
+
+
+def _digest(content: object) -> str:
+    """SHA-256 of canonical JSON, 64 hex digits."""
+    return hashlib.sha256(json.dumps(content, sort_keys=True, separators=(",", ":")).encode()).hexdigest()
 
 
 def _read_manifest(folder: Path) -> Manifest:
