@@ -20,6 +20,7 @@ from sortline.lines import tables as _lines  # noqa: F401
 from sortline.monitoring import tables as _monitoring  # noqa: F401
 from sortline.registry import tables as _registry  # noqa: F401
 from sortline.review import tables as _review  # noqa: F401
+from sortline.training import tables as _training  # noqa: F401
 from tests.running import RunningServer, run_server
 
 DATABASES = ["sqlite", "postgresql"]

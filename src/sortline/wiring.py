@@ -42,9 +42,10 @@ from sortline.serving.live import LiveLines
 from sortline.serving.recorder import Recorder
 from sortline.settings import Settings
 from sortline.storage.blobs import Blobs, open_blobs
+from sortline.training import tables as _training
 
 # Importing the tables of every domain fills the metadata that migrations are held against.
-TABLES = (_catalogue, _lines, _monitoring, _registry, _review)
+TABLES = (_catalogue, _lines, _monitoring, _registry, _review, _training)
 STARTER = "waste"
 # Seconds between looks for summaries that are to be told something.
 SUMMARIES_EVERY_S = 20.0

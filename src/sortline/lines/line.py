@@ -16,13 +16,17 @@ MAX_CLASS_NAME = 200
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Line:
-    """One sorting task. `policy` is JSON, read by whoever routes; empty means the bundle's defaults."""
+    """One sorting task. `policy` is JSON, read by whoever routes; empty means the bundle's defaults.
+
+    With `auto_promote` a candidate that passes its gates goes live by itself.
+    """
 
     id: int
     name: str
     title: str
     policy: Mapping[str, object]
     is_default: bool
+    auto_promote: bool
     created_at: datetime
 
 

@@ -25,9 +25,11 @@ __all__ = [
     "create_line",
     "default_line",
     "get_line",
+    "line_by_id",
     "list_classes",
     "list_lines",
     "make_default",
+    "set_auto_promote",
     "set_policy",
 ]
 
@@ -52,6 +54,7 @@ def create_line(
         "title": title or name,
         "policy": dict(policy or {}),
         "is_default": session.scalar(select(lines.c.id).limit(1)) is None,
+        "auto_promote": False,
         "created_at": datetime.now(UTC),
     }
     statement = (
@@ -87,6 +90,15 @@ def default_line(session: Session) -> Line:
     return Line(**row._mapping)
 
 
+def line_by_id(session: Session, line_id: int) -> Line:
+    """The line.
+
+    Raises:
+        UnknownLine: there is none of this id.
+    """
+    return _one(session, select(lines).where(lines.c.id == line_id), str(line_id))
+
+
 def list_lines(session: Session) -> list[Line]:
     """Every line, by name."""
     return [Line(**row._mapping) for row in session.execute(select(lines).order_by(lines.c.name))]
@@ -102,6 +114,16 @@ def make_default(session: Session, name: str) -> Line:
     # Off before on: the partial unique index never sees two.
     session.execute(update(lines).where(lines.c.is_default).values(is_default=False))
     session.execute(update(lines).where(lines.c.id == line.id).values(is_default=True))
+    return get_line(session, name)
+
+
+def set_auto_promote(session: Session, name: str, auto_promote: bool) -> Line:
+    """The line; from now on candidates that pass their gates go live by themselves, or none does.
+
+    Raises:
+        UnknownLine: there is none of this name.
+    """
+    session.execute(update(lines).where(lines.c.name == name).values(auto_promote=auto_promote))
     return get_line(session, name)
 
 

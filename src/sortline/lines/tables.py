@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from sqlalchemy import Boolean, Column, ForeignKey, Index, Integer, String, Table, UniqueConstraint
+from sqlalchemy import Boolean, Column, ForeignKey, Index, Integer, String, Table, UniqueConstraint, false
 
 from sortline.db.base import UtcDateTime, json_type, metadata
 
@@ -14,6 +14,8 @@ lines = Table(
     Column("title", String(200), nullable=False),
     Column("policy", json_type(), nullable=False),
     Column("is_default", Boolean, nullable=False),
+    # Whether a candidate that passes its gates goes live by itself.
+    Column("auto_promote", Boolean, nullable=False, server_default=false()),
     Column("created_at", UtcDateTime, nullable=False),
 )
 # At most one row may say true; the store sees to it that one does.
