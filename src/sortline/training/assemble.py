@@ -31,7 +31,7 @@ from sortline.engine.routing import Policy
 from sortline.engine.runtime import Outputs
 from sortline.training.export import linear_head, parity, to_onnx
 from sortline.training.quantise import PHOTOS, quantise
-from sortline.training.recipe import Recipe
+from sortline.training.recipe import FinetuneRecipe
 from sortline.training.split import PARTS, Part
 
 _BATCH = 16
@@ -54,9 +54,9 @@ class Draft:
     files: Mapping[str, bytes]
 
 
-def preprocessing(recipe: Recipe) -> Preprocessing:
+def preprocessing(recipe: FinetuneRecipe) -> Preprocessing:
     """How serving must read pictures for a network trained by this recipe."""
-    return Preprocessing(size=recipe.serving_size, resize="squash", mean=recipe.mean, std=recipe.std)
+    return recipe.preprocessing()
 
 
 def draft_bundle(
@@ -67,7 +67,7 @@ def draft_bundle(
     classes: tuple[str, ...],
     dataset: str,
     licences: Licences,
-    recipe: Recipe,
+    recipe: FinetuneRecipe,
 ) -> Draft:
     """Everything that follows from the network, in evaluation mode on the CPU, and its photos.
 

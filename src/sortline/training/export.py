@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from sortline.engine.bundle import Head
-from sortline.training.recipe import Recipe
+from sortline.training.recipe import FinetuneRecipe
 
 # Within what ONNX Runtime 1.20 and OpenVINO 2025, our oldest supported, run as it is.
 OPSET = 17
@@ -26,7 +26,7 @@ OUTPUTS = ("logits", "embedding", "features")
 class Servable(nn.Module):  # type: ignore[misc, unused-ignore]  # Any where torch is not installed
     """A timm network with a linear head that takes uint8 pictures (N, S, S, 3)."""
 
-    def __init__(self, network: Any, recipe: Recipe) -> None:
+    def __init__(self, network: Any, recipe: FinetuneRecipe) -> None:
         super().__init__()
         self.network = network
         # (x / 255 - mean) / std as one multiplication and one addition.
@@ -51,7 +51,7 @@ class Parity:
     equal_answers: float
 
 
-def to_onnx(network: nn.Module, recipe: Recipe) -> bytes:
+def to_onnx(network: nn.Module, recipe: FinetuneRecipe) -> bytes:
     """The network, in evaluation mode on the CPU, as a checked ONNX file with batch normalisation folded."""
     size = recipe.serving_size
     example = torch.zeros(2, size, size, 3, dtype=torch.uint8)
@@ -78,7 +78,7 @@ def linear_head(network: Any) -> Head:
     return Head(weight=layer.weight.detach().numpy().copy(), bias=layer.bias.detach().numpy().copy())
 
 
-def parity(network: nn.Module, model: bytes, pictures: NDArray[np.uint8], recipe: Recipe) -> Parity:
+def parity(network: nn.Module, model: bytes, pictures: NDArray[np.uint8], recipe: FinetuneRecipe) -> Parity:
     """Compare the two on pictures (N, S, S, 3)."""
     session = onnxruntime.InferenceSession(model, providers=["CPUExecutionProvider"])
     servable = Servable(network, recipe).eval()

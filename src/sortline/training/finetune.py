@@ -23,7 +23,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from sortline.training.dataset import Normalise, Photos, mix, vary
-from sortline.training.recipe import Recipe
+from sortline.training.recipe import FinetuneRecipe
 
 log = logging.getLogger(__name__)
 
@@ -53,7 +53,7 @@ class Outcome:
 
 
 def finetune(
-    train: Photos, validation: Photos, classes: int, weights: Path, work: Path, recipe: Recipe
+    train: Photos, validation: Photos, classes: int, weights: Path, work: Path, recipe: FinetuneRecipe
 ) -> Outcome:
     """Train `recipe.backbone` from `weights` on `train` and keep what does best on `validation`.
 
@@ -80,7 +80,7 @@ def finetune(
     return Outcome(network=network.cpu().float().eval(), epochs=tuple(run.epochs), best=run.best_epoch())
 
 
-def build_network(recipe: Recipe, classes: int) -> nn.Module:
+def build_network(recipe: FinetuneRecipe, classes: int) -> nn.Module:
     """The timm network of the recipe with a fresh linear head, nothing downloaded."""
     network: nn.Module = timm.create_model(
         recipe.backbone, pretrained=False, num_classes=classes, drop_rate=recipe.dropout
@@ -88,7 +88,7 @@ def build_network(recipe: Recipe, classes: int) -> nn.Module:
     return network
 
 
-def load_backbone(weights: Path, recipe: Recipe, classes: int = 0) -> nn.Module:
+def load_backbone(weights: Path, recipe: FinetuneRecipe, classes: int = 0) -> nn.Module:
     """The network with backbone weights from a safetensors file; the head, if any, stays fresh.
 
     Raises:
@@ -106,7 +106,7 @@ def load_backbone(weights: Path, recipe: Recipe, classes: int = 0) -> nn.Module:
     return network
 
 
-def fit_head(network: Any, train: Photos, recipe: Recipe, device: torch.device) -> None:
+def fit_head(network: Any, train: Photos, recipe: FinetuneRecipe, device: torch.device) -> None:
     """Phase 1: set the head to a logistic regression on the frozen backbone's features."""
     features = embed(network, train, recipe, bfloat16=recipe.bfloat16).to(device)
     # Shuffled noise-free features overfit quickly; the head's weight decay is what keeps this phase honest.
@@ -124,7 +124,7 @@ def fit_head(network: Any, train: Photos, recipe: Recipe, device: torch.device) 
     log.info("head fitted on frozen features: training loss %.4f", float(loss.detach()))
 
 
-def predict(network: nn.Module, photos: Photos, recipe: Recipe, *, bfloat16: bool = False) -> Tensor:
+def predict(network: nn.Module, photos: Photos, recipe: FinetuneRecipe, *, bfloat16: bool = False) -> Tensor:
     """Logits (N, C) float32 on the CPU for photos at the serving size."""
     device = next(network.parameters()).device
     network.eval()
@@ -137,7 +137,7 @@ def predict(network: nn.Module, photos: Photos, recipe: Recipe, *, bfloat16: boo
     return torch.cat(logits)
 
 
-def embed(network: Any, photos: Photos, recipe: Recipe, *, bfloat16: bool = False) -> Tensor:
+def embed(network: Any, photos: Photos, recipe: FinetuneRecipe, *, bfloat16: bool = False) -> Tensor:
     """Embeddings (N, D) float32 on the CPU: what the head sees, photos scaled to the serving size."""
     device = next(network.parameters()).device
     network.eval()
@@ -157,7 +157,7 @@ def embed(network: Any, photos: Photos, recipe: Recipe, *, bfloat16: bool = Fals
 class _Run:
     """Phase 2 as it stands after some epochs: network, averaged weights, optimiser and random state."""
 
-    def __init__(self, network: nn.Module, recipe: Recipe, device: torch.device) -> None:
+    def __init__(self, network: nn.Module, recipe: FinetuneRecipe, device: torch.device) -> None:
         self.network = network
         self.recipe = recipe
         self.device = device

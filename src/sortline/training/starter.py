@@ -29,7 +29,7 @@ from sortline.training.assess import accuracy_figures, arithmetic_figures, ask, 
 from sortline.training.dataset import Photos, find_photos, load_photos
 from sortline.training.export import Parity
 from sortline.training.finetune import Outcome, embed, finetune, load_backbone
-from sortline.training.recipe import Recipe
+from sortline.training.recipe import FinetuneRecipe
 from sortline.training.split import Entry, Part, class_of, difference_hash, read_split, split, write_split
 
 _DATA, _DATA_LICENCE = "RealWaste (Single, Iranmanesh, Raad 2023)", "CC-BY-NC-SA-4.0"
@@ -52,7 +52,7 @@ def main(
 ) -> None:
     """Split, train, export, measure and write the bundle."""
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s")
-    recipe = dataclasses.replace(Recipe(), minutes=minutes)
+    recipe = dataclasses.replace(FinetuneRecipe(), minutes=minutes)
     if not _SPLIT.exists():
         write_split(_SPLIT, starter_split(data, originals, weights, recipe))
     photos, classes = labelled_photos(data, read_split(_SPLIT))
@@ -79,7 +79,7 @@ def main(
     Console().print(Markdown(render(card)))
 
 
-def starter_split(data: Path, originals: Path, weights: Path, recipe: Recipe) -> list[Entry]:
+def starter_split(data: Path, originals: Path, weights: Path, recipe: FinetuneRecipe) -> list[Entry]:
     """The split of the photos in `data`, with every photo of `originals` in test."""
     paths = find_photos(data)
     photos = load_photos(list(paths.values()), [0] * len(paths), preprocessing(recipe))
@@ -136,7 +136,7 @@ def _asked(photos: list[LabelledPhoto], classifier: Classifier, part: str) -> tu
     return [p.path for p in chosen], [classifier.classes[p.label] for p in chosen]
 
 
-def _load(photos: list[LabelledPhoto], part: Part, recipe: Recipe) -> Photos:
+def _load(photos: list[LabelledPhoto], part: Part, recipe: FinetuneRecipe) -> Photos:
     """Photos of one part: validation as serving sees them, train at the size they are kept at."""
     how = preprocessing(recipe)
     if part == "train":
