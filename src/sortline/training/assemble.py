@@ -1,49 +1,99 @@
-"""From a trained network to a bundle: export, calibration, thresholds, memory, golden pictures."""
+"""From a network and what it says of its pictures to a bundle: calibration, thresholds, memory, golden pictures.
 
-import dataclasses
+Nothing here needs PyTorch: a probe's bundle is made wherever a bundle serves.
+"""
+
+from __future__ import annotations
+
 import datetime
 import hashlib
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
+from io import BytesIO
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from torch import nn
 
 from sortline.engine import golden, ood
 from sortline.engine.bundle import (
     QUANTISED,
     Bundle,
     Dataset,
+    Head,
     Licences,
     Manifest,
+    Memory,
     Precision,
     npz,
     write_bundle,
 )
 from sortline.engine.calibration import fit_temperature
-from sortline.engine.canonical import canonical
-from sortline.engine.image import Preprocessing, read
+from sortline.engine.image import Preprocessing
 from sortline.engine.onnx_runtime import OnnxRuntime
 from sortline.engine.routing import Policy
-from sortline.engine.runtime import Outputs
-from sortline.training.export import linear_head, parity, to_onnx
-from sortline.training.quantise import PHOTOS, quantise
-from sortline.training.recipe import FinetuneRecipe
-from sortline.training.split import PARTS, Part
 
-_BATCH = 16
+# The parts of a bundle's memory by their number there.
+TRAIN, VALIDATION, TEST = 0, 1, 2
+# Held-out pictures from which a temperature or a threshold can be told at all.
+FEWEST = 20
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class LabelledPhoto:
-    """A photo on disk, its class's index in the bundle's order, and the part of the split it belongs to."""
+class Known:
+    """The pictures a network was made with, N of them, and what it says of each.
 
-    path: Path
-    label: int
-    part: Part
+    `labels` (N,) index `classes`; `splits` (N,) are 0 train, 1 validation, 2 test; `prefixes` (N,) uint64 the first 8
+    bytes of each canonical picture's SHA-256; `logits` (N, C) float32, `embeddings` (N, D) float16 or float32.
+    """
+
+    classes: tuple[str, ...]
+    labels: NDArray[np.integer]
+    splits: NDArray[np.uint8]
+    prefixes: NDArray[np.uint64]
+    logits: NDArray[np.float32]
+    embeddings: NDArray[np.floating]
+
+    def memory(self) -> Memory:
+        """The pictures as a bundle remembers them."""
+        return Memory(
+            embeddings=self.embeddings.astype(np.float16),
+            labels=self.labels.astype(np.uint16),
+            splits=self.splits.astype(np.uint8),
+            prefixes=self.prefixes,
+        )
+
+    def held_out(self) -> NDArray[np.bool_]:
+        """The validation pictures, (N,); with the training pictures where they are too few to tell a threshold."""
+        chosen: NDArray[np.bool_] = self.splits == VALIDATION
+        return chosen if chosen.sum() >= FEWEST else self.splits != TEST
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Network:
+    """A network as a bundle holds it: its ONNX file, its head where it is linear, how it reads pictures.
+
+    `backbone` is the hash of the bundle whose network it is but for the head, None where every layer is its own;
+    `precisions` the arithmetic it may serve in, `quantised` the same network in 8 bits.
+    """
+
+    model: bytes
+    head: Head | None
+    preprocessing: Preprocessing
+    backbone: str | None = None
+    precisions: tuple[Precision, ...] = ("f32",)
+    quantised: bytes | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Origin:
+    """Where a bundle comes from: its name, the version of the data, the recipe with every value, the licences."""
+
+    name: str
+    version: str
+    recipe: Mapping[str, Any]
+    licences: Licences
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -54,64 +104,55 @@ class Draft:
     files: Mapping[str, bytes]
 
 
-def preprocessing(recipe: FinetuneRecipe) -> Preprocessing:
-    """How serving must read pictures for a network trained by this recipe."""
-    return recipe.preprocessing()
+def draft_bundle(network: Network, known: Known, origin: Origin) -> Draft:
+    """Everything that follows from a network and its pictures.
 
-
-def draft_bundle(
-    network: nn.Module,
-    photos: Sequence[LabelledPhoto],
-    *,
-    name: str,
-    classes: tuple[str, ...],
-    dataset: str,
-    licences: Licences,
-    recipe: FinetuneRecipe,
-) -> Draft:
-    """Everything that follows from the network, in evaluation mode on the CPU, and its photos.
-
-    Temperature and OOD thresholds come from the validation photos; parity with PyTorch is checked on test.
+    Temperature and OOD thresholds come from the validation pictures. Where those are fewer than 20 the temperature
+    stays 1, and the thresholds come from the training pictures as well, which makes them too tight.
     """
-    how = preprocessing(recipe)
-    model = to_onnx(network, recipe)
-    runtime = OnnxRuntime(model)
-    outputs = _run(runtime, photos, how)
-    held_out = np.array([p.part == "validation" for p in photos])
-    labels = np.array([p.label for p in photos])
-    reference, thresholds = ood.fit(outputs.logits[held_out], outputs.embedding[held_out])
-    pictures = golden.draw(how.size)
-    quantised = quantise(model, _calibration(photos, how))
-    digests = [canonical(p.path.read_bytes()).sha256 for p in photos]
-    head = linear_head(network)
-    tested = np.stack([read(p.path.read_bytes(), how).pixels for p in photos if p.part == "test"])
+    reference_runtime = OnnxRuntime(network.model)
+    pictures = golden.draw(network.preprocessing.size)
+    held_out = known.held_out()
+    reference, thresholds = ood.fit(known.logits[held_out], known.embeddings[held_out].astype(np.float32))
+    arrays = {"pixels": pictures, "logits": reference_runtime.infer(pictures).logits}
+    if network.quantised is not None:
+        arrays["int8_logits"] = OnnxRuntime(network.quantised).infer(pictures).logits
+    memory = known.memory()
+    files = {
+        "model.onnx": network.model,
+        "ood.npz": npz(**reference),
+        "memory.npz": _stored(memory),
+        "golden.npz": npz(**arrays),
+    }
+    if network.head is not None:
+        files["head.npz"] = npz(weight=network.head.weight, bias=network.head.bias)
+    if network.quantised is not None:
+        files[QUANTISED] = network.quantised
     manifest = Manifest(
-        name=name,
+        name=origin.name,
         created=datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
-        classes=classes,
-        preprocessing=how,
-        temperature=fit_temperature(outputs.logits[held_out], labels[held_out]),
+        classes=known.classes,
+        preprocessing=network.preprocessing,
+        temperature=temperature(known),
+        precisions=network.precisions,
         ood_thresholds=thresholds,
         policy=Policy(),
-        metrics={"parity": dataclasses.asdict(parity(network, model, tested, recipe))},
-        dataset=Dataset(version=dataset, hash=_dataset_hash(photos, classes, digests)),
-        recipe=dataclasses.asdict(recipe),
-        licences=licences,
+        metrics={},
+        dataset=Dataset(version=origin.version, hash=dataset_hash(known)),
+        recipe=dict(origin.recipe),
+        licences=origin.licences,
         files={},
+        backbone=network.backbone,
     )
-    files = {
-        "model.onnx": model,
-        "ood.npz": npz(**reference),
-        "memory.npz": npz(**_memory(outputs, photos, digests)),
-        QUANTISED: quantised,
-        "golden.npz": npz(
-            pixels=pictures,
-            logits=runtime.infer(pictures).logits,
-            int8_logits=OnnxRuntime(quantised).infer(pictures).logits,
-        ),
-        "head.npz": npz(weight=head.weight, bias=head.bias),
-    }
     return Draft(manifest=manifest, files=files)
+
+
+def temperature(known: Known) -> float:
+    """What confidences are divided by, fitted on validation; 1 where that is too small to tell."""
+    chosen = known.splits == VALIDATION
+    if chosen.sum() < FEWEST:
+        return 1.0
+    return fit_temperature(known.logits[chosen], known.labels[chosen])
 
 
 def finish(
@@ -119,49 +160,40 @@ def finish(
     metrics: Mapping[str, Any],
     card: str,
     folder: Path,
-    precisions: tuple[Precision, ...] = ("f32",),
+    precisions: tuple[Precision, ...] | None = None,
 ) -> Bundle:
     """The bundle in `folder`: the draft with its figures (added to those it has), its card, and the arithmetic in
-    which it may be served. A quantised network that may not serve is left out: the package has no room for it.
+    which it may be served, where that is another than the draft's. A quantised network that may not serve is left out:
+    it is a third of a bundle.
     """
-    update = {"metrics": {**draft.manifest.metrics, **metrics}, "precisions": precisions}
+    chosen = draft.manifest.precisions if precisions is None else precisions
+    update = {"metrics": {**draft.manifest.metrics, **metrics}, "precisions": chosen}
     files = {**draft.files, "card.md": card.encode()}
-    if "int8" not in precisions:
-        del files[QUANTISED]
+    if "int8" not in chosen:
+        files.pop(QUANTISED, None)
     return write_bundle(folder, draft.manifest.model_copy(update=update), files)
 
 
-def _calibration(photos: Sequence[LabelledPhoto], how: Preprocessing) -> list[NDArray[np.uint8]]:
-    """Training photos from all over the set, each (1, S, S, 3)."""
-    train = [p for p in photos if p.part == "train"]
-    chosen = train[:: max(1, len(train) // PHOTOS)]
-    return [read(p.path.read_bytes(), how).pixels[None] for p in chosen]
+def _stored(memory: Memory) -> bytes:
+    """The memory as .npz, not compressed: float16 embeddings shrink by a tenth, and that would take half a second."""
+    buffer = BytesIO()
+    arrays = {field.name: getattr(memory, field.name) for field in fields(memory)}
+    np.savez(buffer, **arrays)
+    return buffer.getvalue()
 
 
-def _run(runtime: OnnxRuntime, photos: Sequence[LabelledPhoto], how: Preprocessing) -> Outputs:
-    """Logits (N, C) and embeddings (N, D) of all photos, in order."""
-    parts = []
-    for start in range(0, len(photos), _BATCH):
-        batch = photos[start : start + _BATCH]
-        parts.append(runtime.infer(np.stack([read(p.path.read_bytes(), how).pixels for p in batch])))
-    return Outputs(
-        logits=np.concatenate([p.logits for p in parts]),
-        embedding=np.concatenate([p.embedding for p in parts]),
+def dataset_hash(known: Known) -> str:
+    """SHA-256 over the sorted (first 8 bytes of the picture's hash, label, split) rows, hex."""
+    names = ("train", "validation", "test")
+    rows = sorted(
+        f"{prefix:016x},{known.classes[label]},{names[split]}\n"
+        for prefix, label, split in zip(
+            known.prefixes.tolist(), known.labels.tolist(), known.splits.tolist(), strict=True
+        )
     )
-
-
-def _memory(
-    outputs: Outputs, photos: Sequence[LabelledPhoto], digests: Sequence[bytes]
-) -> dict[str, NDArray[Any]]:
-    return {
-        "embeddings": outputs.embedding.astype(np.float16),
-        "labels": np.array([p.label for p in photos], dtype=np.uint16),
-        "splits": np.array([PARTS.index(p.part) for p in photos], dtype=np.uint8),
-        "prefixes": np.array([int.from_bytes(d[:8], "big") for d in digests], dtype=np.uint64),
-    }
-
-
-def _dataset_hash(photos: Sequence[LabelledPhoto], classes: tuple[str, ...], digests: Sequence[bytes]) -> str:
-    """SHA-256 over the sorted (image hash, label, split) rows, hex."""
-    rows = sorted(f"{d.hex()},{classes[p.label]},{p.part}\n" for p, d in zip(photos, digests, strict=True))
     return hashlib.sha256("".join(rows).encode()).hexdigest()
+
+
+def prefixes_of(hashes: Sequence[str]) -> NDArray[np.uint64]:
+    """The first 8 bytes of each SHA-256 (64 hex digits), as numbers (N,)."""
+    return np.array([int(sha256[:16], 16) for sha256 in hashes], dtype=np.uint64)

@@ -63,7 +63,7 @@ class Place:
 
     sha256: str
     position: int
-    count: int
+    length: int
     width: int
 
 

@@ -24,13 +24,14 @@ from rich.markdown import Markdown
 from sortline.engine.bundle import Licences, Precision
 from sortline.engine.classifier import Classifier, load_classifier
 from sortline.evaluation.card import Card, OodFigures, Provenance, TestFigures, TransferFigures, render
-from sortline.training.assemble import Draft, LabelledPhoto, draft_bundle, finish, preprocessing
+from sortline.training.assemble import Draft, finish
 from sortline.training.assess import accuracy_figures, arithmetic_figures, ask, ood_figures, trashnet_figures
 from sortline.training.dataset import Photos, find_photos, load_photos
 from sortline.training.export import Parity
 from sortline.training.finetune import Outcome, embed, finetune, load_backbone
 from sortline.training.recipe import FinetuneRecipe
 from sortline.training.split import Entry, Part, class_of, difference_hash, read_split, split, write_split
+from sortline.training.starter_bundle import LabelledPhoto, draft_of
 
 _DATA, _DATA_LICENCE = "RealWaste (Single, Iranmanesh, Raad 2023)", "CC-BY-NC-SA-4.0"
 _WEIGHTS_LICENCE = "Apache-2.0"
@@ -64,7 +65,7 @@ def main(
         work,
         recipe,
     )
-    draft = draft_bundle(
+    draft = draft_of(
         outcome.network,
         photos,
         name="waste",
@@ -82,7 +83,7 @@ def main(
 def starter_split(data: Path, originals: Path, weights: Path, recipe: FinetuneRecipe) -> list[Entry]:
     """The split of the photos in `data`, with every photo of `originals` in test."""
     paths = find_photos(data)
-    photos = load_photos(list(paths.values()), [0] * len(paths), preprocessing(recipe))
+    photos = load_photos(list(paths.values()), [0] * len(paths), recipe.preprocessing())
     grey = [Image.open(p).convert("L").resize((9, 8), Image.Resampling.BILINEAR) for p in paths.values()]
     return split(
         list(paths),
@@ -138,7 +139,7 @@ def _asked(photos: list[LabelledPhoto], classifier: Classifier, part: str) -> tu
 
 def _load(photos: list[LabelledPhoto], part: Part, recipe: FinetuneRecipe) -> Photos:
     """Photos of one part: validation as serving sees them, train at the size they are kept at."""
-    how = preprocessing(recipe)
+    how = recipe.preprocessing()
     if part == "train":
         how = dataclasses.replace(how, size=recipe.photo_size)
     chosen = [p for p in photos if p.part == part]

@@ -52,14 +52,14 @@ backbones = Table(
     UniqueConstraint("hash"),
 )
 
-# An immutable blob of embeddings: `count` rows of `width` float16 numbers.
+# An immutable blob of embeddings: `length` rows of `width` float16 numbers.
 embedding_segments = Table(
     "embedding_segments",
     metadata,
     Column("id", Integer, primary_key=True),
     Column("backbone_id", ForeignKey("backbones.id"), nullable=False),
     Column("sha256", Hex, nullable=False),
-    Column("count", Integer, nullable=False),
+    Column("length", Integer, nullable=False),
     Column("width", Integer, nullable=False),
     Column("created_at", UtcDateTime, nullable=False),
 )

@@ -74,6 +74,14 @@ def erased(session: Session, hashes: Sequence[str]) -> dict[str, datetime]:
     return dict(session.execute(query).all())
 
 
+def kept_embeddings(session: Session, hashes: Sequence[str], bundles: Sequence[str]) -> dict[str, bytes]:
+    """The embeddings that predictions by these bundles left of up to 500 pictures, by hash: float16, little-endian."""
+    query = select(images.c.sha256, images.c.embedding).where(
+        images.c.sha256.in_(hashes), images.c.embedding_bundle.in_(bundles), images.c.embedding.is_not(None)
+    )
+    return {row.sha256: row.embedding for row in session.execute(query)} if bundles else {}
+
+
 def bury(session: Session, hashes: Sequence[str], at: datetime) -> None:
     """The pictures are tombstones: what shows them or tells whose they were is gone; sizes and counts stay."""
     session.execute(

@@ -29,14 +29,14 @@ def places(session: Session, backbone: int, hashes: Sequence[str]) -> dict[str, 
             embeddings.c.image_sha256,
             embedding_segments.c.sha256,
             embeddings.c.position,
-            embedding_segments.c.count,
+            embedding_segments.c.length,
             embedding_segments.c.width,
         )
         .join(embedding_segments, embedding_segments.c.id == embeddings.c.segment_id)
         .where(embeddings.c.backbone_id == backbone, embeddings.c.image_sha256.in_(hashes))
     )
     return {
-        row.image_sha256: Place(sha256=row.sha256, position=row.position, count=row.count, width=row.width)
+        row.image_sha256: Place(sha256=row.sha256, position=row.position, length=row.length, width=row.width)
         for row in session.execute(query)
     }
 
@@ -54,7 +54,7 @@ def add_segment(session: Session, backbone: str, sha256: str, hashes: Sequence[s
         {
             "backbone_id": number,
             "sha256": sha256,
-            "count": len(hashes),
+            "length": len(hashes),
             "width": width,
             "created_at": datetime.now(UTC),
         },

@@ -68,7 +68,7 @@ def _embeddings() -> None:
         sa.Column("id", sa.Integer, nullable=False),
         sa.Column("backbone_id", sa.Integer, nullable=False),
         sa.Column("sha256", sa.LargeBinary, nullable=False),
-        sa.Column("count", sa.Integer, nullable=False),
+        sa.Column("length", sa.Integer, nullable=False),
         sa.Column("width", sa.Integer, nullable=False),
         sa.Column("created_at", MOMENT, nullable=False),
         sa.ForeignKeyConstraint(
