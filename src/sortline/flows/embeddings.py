@@ -7,7 +7,7 @@ a picture's. A segment is stored before its rows, so a kill leaves at worst a bl
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import islice
 
@@ -15,16 +15,11 @@ import numpy as np
 from numpy.typing import NDArray
 from sqlalchemy import Engine
 
-from sortline.catalogue.image import ImageRecord
 from sortline.catalogue.store.images import kept_embeddings
-from sortline.catalogue.store.records import get_records
 from sortline.db.session import reading, writing
-from sortline.engine.image import Preprocessing, read
-from sortline.engine.runtime import BATCH_SIZES, Runtime
-from sortline.errors import SortlineError
-from sortline.flows.pictures import bytes_of
-from sortline.flows.prepare import Ahead
-from sortline.settings import available_cores
+from sortline.engine.image import Preprocessing
+from sortline.engine.runtime import Runtime
+from sortline.flows.inferred import Pictures, chunks, inferred
 from sortline.storage.blobs import Blobs
 from sortline.storage.errors import UnknownBlob
 from sortline.training.run import Place
@@ -32,8 +27,6 @@ from sortline.training.store import embeddings as store
 
 Hashes = Sequence[str]
 Half = NDArray[np.float16]
-
-_BATCH = BATCH_SIZES[-1]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -101,7 +94,7 @@ class Embedder:
         with reading(self.engine) as session:
             number = store.backbone_id(session, self.backbone.hash)
             if number is not None:
-                for chunk in _chunks(hashes, store.MOST):
+                for chunk in chunks(hashes, store.MOST):
                     places.update(store.places(session, number, chunk))
         segments: dict[str, Half] = {}
         for place in places.values():
@@ -130,23 +123,28 @@ class Embedder:
         """Segments of embeddings as they are computed and kept. Why others have none goes into `missing`."""
         if not hashes:
             return
-        done, rows = 0, dict[str, Half]()
-        progress(0, len(hashes))
-        with _Batches(self, hashes) as batches:
+        rows = self._kept(hashes)
+        lacking = [one for one in hashes if one not in rows]
+        done = len(rows)
+        progress(done, len(hashes))
+        source = Pictures(engine=self.engine, blobs=self.blobs)
+        with inferred(source, self.backbone.runtime, self.backbone.preprocessing, lacking) as batches:
             for batch in batches:
                 check()
-                rows.update(batch.rows)
+                rows.update(zip(batch.hashes, batch.embedding.astype(np.float16), strict=True))
                 missing.update(batch.missing)
-                done += len(batch.rows) + len(batch.missing)
+                done += len(batch.hashes) + len(batch.missing)
                 while len(rows) >= store.MOST:
                     segment = dict(islice(rows.items(), store.MOST))
                     rows = dict(islice(rows.items(), store.MOST, None))
                     self._keep(segment)
                     yield segment
                 progress(done, len(hashes))
-        if rows:
-            self._keep(rows)
-            yield rows
+        while rows:
+            segment = dict(islice(rows.items(), store.MOST))
+            rows = dict(islice(rows.items(), store.MOST, None))
+            self._keep(segment)
+            yield segment
 
     def _keep(self, rows: dict[str, Half]) -> None:
         data = np.stack(list(rows.values())).astype("<f2")
@@ -156,76 +154,11 @@ class Embedder:
         with writing(self.engine) as session:
             store.add_segment(session, self.backbone.hash, sha256, list(rows), data.shape[1])
 
-    def batch(self, hashes: Hashes) -> _Batch:
-        """The embeddings of a few pictures, from their predictions or computed."""
+    def _kept(self, hashes: Hashes) -> dict[str, Half]:
+        """Embeddings that were kept with predictions of the same backbone, by hash."""
+        found: dict[str, Half] = {}
         with reading(self.engine) as session:
-            records = get_records(session, hashes)
-            kept = kept_embeddings(session, hashes, self.backbone.bundles)
-        rows = {sha256: np.frombuffer(data, "<f2") for sha256, data in kept.items()}
-        missing, readable, pixels = dict[str, str](), list[str](), list[NDArray[np.uint8]]()
-        for sha256 in hashes:
-            if sha256 in rows:
-                continue
-            try:
-                pixels.append(self._pixels(records.get(sha256)))
-            except SortlineError as error:
-                missing[sha256] = str(error)
-            else:
-                readable.append(sha256)
-        if readable:
-            embedding = self.backbone.runtime.infer(np.stack(pixels)).embedding.astype(np.float16)
-            rows.update(zip(readable, embedding, strict=True))
-        return _Batch(rows, missing)
-
-    def _pixels(self, record: ImageRecord | None) -> NDArray[np.uint8]:
-        if record is None:
-            raise PictureGone
-        return read(bytes_of(self.blobs, record), self.backbone.preprocessing).pixels
-
-
-class PictureGone(SortlineError):
-    """Nothing is known of a picture any more."""
-
-    def __init__(self) -> None:
-        super().__init__("the picture is not known here any more")
-
-
-@dataclass(frozen=True, slots=True)
-class _Batch:
-    """Embeddings (D,) by hash, and why others have none."""
-
-    rows: dict[str, Half]
-    missing: dict[str, str]
-    error: Exception | None = None
-
-
-def _chunks(hashes: Hashes, most: int) -> Iterator[Hashes]:
-    return (hashes[start : start + most] for start in range(0, len(hashes), most))
-
-
-class _Batches:
-    """Batches computed in order by a thread for each core, each of which decodes and infers outside the GIL."""
-
-    def __init__(self, embedder: Embedder, hashes: Hashes) -> None:
-        self._embedder, self._hashes = embedder, hashes
-
-    def __enter__(self) -> Iterable[_Batch]:
-        items: Iterator[Hashes] = _chunks(self._hashes, _BATCH)
-        self._ahead = Ahead(items, self._work, threads=available_cores(), size=lambda batch: 0, most=64)
-        return self._taken()
-
-    def __exit__(self, *_: object) -> None:
-        self._ahead.close()
-
-    def _taken(self) -> Iterator[_Batch]:
-        while not self._ahead.finished:
-            for batch in self._ahead.take(8, seconds=0.2):
-                if batch.error is not None:
-                    raise batch.error
-                yield batch
-
-    def _work(self, hashes: Hashes) -> _Batch:
-        try:
-            return self._embedder.batch(hashes)
-        except Exception as error:  # noqa: BLE001  # raised again on the thread that takes the batches
-            return _Batch({}, {}, error)
+            for chunk in chunks(hashes, store.MOST):
+                kept = kept_embeddings(session, chunk, self.backbone.bundles)
+                found.update({sha256: np.frombuffer(data, "<f2") for sha256, data in kept.items()})
+        return found
