@@ -16,6 +16,7 @@ from sortline.catalogue import tables as _catalogue  # noqa: F401 - the tables o
 from sortline.db.base import metadata
 from sortline.db.engine import connect
 from sortline.db.migrate import migrate
+from sortline.jobs import tables as _jobs  # noqa: F401
 from sortline.lines import tables as _lines  # noqa: F401
 from sortline.monitoring import tables as _monitoring  # noqa: F401
 from sortline.registry import tables as _registry  # noqa: F401
@@ -72,7 +73,8 @@ def _database(kind: str, folder: Path) -> Iterator[str]:
     url = server.url.update_query_dict({"options": f"-csearch_path={schema}"})
     yield url.render_as_string(hide_password=False)
     with server.begin() as connection:
-        connection.exec_driver_sql(f"DROP SCHEMA {schema} CASCADE")
+        # The second is DBOS's, where a worker ran.
+        connection.exec_driver_sql(f"DROP SCHEMA IF EXISTS {schema}, {schema}_jobs CASCADE")
     server.dispose()
 
 

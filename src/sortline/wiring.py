@@ -27,6 +27,9 @@ from sortline.flows.thumbnail_work import ThumbnailWork
 from sortline.flows.trained import trained_lookup
 from sortline.flows.uploads import sweep_uploads, uploads_folder
 from sortline.flows.work import Task, build_next, rebase_next, run_next_import, summary_next
+from sortline.jobs import tables as _jobs
+from sortline.jobs.schedule import Schedule
+from sortline.jobs.worker import JobKind
 from sortline.lines import store as lines
 from sortline.lines import tables as _lines
 from sortline.lines.line import LineExists
@@ -45,12 +48,14 @@ from sortline.storage.blobs import Blobs, open_blobs
 from sortline.training import tables as _training
 
 # Importing the tables of every domain fills the metadata that migrations are held against.
-TABLES = (_catalogue, _lines, _monitoring, _registry, _review, _training)
+TABLES = (_catalogue, _jobs, _lines, _monitoring, _registry, _review, _training)
 STARTER = "waste"
 # Seconds between looks for summaries that are to be told something.
 SUMMARIES_EVERY_S = 20.0
 # Seconds between looks for archives that no import needs any more.
 UPLOADS_EVERY_S = 600.0
+# Jobs that come by themselves, by name.
+SCHEDULES: Mapping[str, Schedule] = {}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -194,6 +199,11 @@ def tasks(ready: Installation) -> tuple[Task, ...]:
             every=UPLOADS_EVERY_S,
         ),
     )
+
+
+def job_kinds(ready: Installation) -> Mapping[str, JobKind]:
+    """How each kind of job is done."""
+    return {}
 
 
 def load_bundle(ready: Installation, bundle: BundleRecord, inference: Inference) -> Loaded:

@@ -13,12 +13,12 @@ from typing import Any, cast
 import pytest
 from sqlalchemy import Engine, update
 
-from sortline.catalogue.importing import new_runner
 from sortline.catalogue.store import imports
 from sortline.catalogue.tables import images
 from sortline.db.session import writing
 from sortline.engine.canonical import canonical
 from sortline.flows.check import check_blobs
+from sortline.jobs.process import new_runner
 from sortline.storage.blobs import Blobs, Stored
 from sortline.storage.local import LocalBlobs
 from tests.importing import Line, folder_of

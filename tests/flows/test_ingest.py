@@ -14,7 +14,7 @@ import pytest
 from PIL import Image
 from sqlalchemy import Engine, select, update
 
-from sortline.catalogue.importing import Import, ImportBusy, ImportLost, State, new_runner
+from sortline.catalogue.importing import Import, ImportBusy, ImportLost, State
 from sortline.catalogue.sources.item import Item
 from sortline.catalogue.store import imports
 from sortline.catalogue.tables import images
@@ -25,6 +25,7 @@ from sortline.engine.canonical import canonical
 from sortline.flows.finish import finish_import
 from sortline.flows.ingest import SourceLost, run_import
 from sortline.flows.prepare import Ahead
+from sortline.jobs.process import new_runner
 from sortline.lines import classes
 from sortline.storage.errors import StorageUnavailable
 from sortline.storage.local import LocalBlobs

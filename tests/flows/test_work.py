@@ -11,11 +11,12 @@ from pathlib import Path
 import pytest
 from sqlalchemy import Engine
 
-from sortline.catalogue.importing import State, new_runner
+from sortline.catalogue.importing import State
 from sortline.catalogue.sources.item import SourceError
 from sortline.catalogue.store import imports
 from sortline.db.session import reading, writing
 from sortline.flows.work import Task, run_next_import, work
+from sortline.jobs.process import new_runner
 from sortline.storage.local import LocalBlobs
 from tests.importing import Line, folder_of
 

@@ -2,18 +2,14 @@
 
 from __future__ import annotations
 
-import os
-import socket
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, fields
 from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Any, Literal, Self
-from uuid import uuid4
-
-import psutil
 
 from sortline.errors import SortlineError
+from sortline.jobs.process import is_gone
 
 # A process at work says so every few seconds; one silent for this long is taken for dead.
 LEASE = timedelta(seconds=15)
@@ -144,25 +140,3 @@ class ImportLost(SortlineError):
         self.import_id, self.state = import_id, state
         what = "was cancelled" if state is State.CANCELLED else "is in another process's hands"
         super().__init__(f"the import {import_id} {what}; what it has taken so far is kept")
-
-
-def new_runner() -> str:
-    """A name for a process at work: machine, process, when that began, and what tells its turns apart."""
-    begun = psutil.Process().create_time()
-    return f"{socket.gethostname()[:100]}/{os.getpid()}/{begun:.2f}/{uuid4().hex[:8]}"
-
-
-def is_gone(runner: str) -> bool:
-    """Whether the process is known to have ended: it ran on this machine and there is none like it now."""
-    try:
-        host, pid, begun, _ = runner.rsplit("/", 3)
-        if host != socket.gethostname()[:100]:
-            return False
-        found = psutil.Process(int(pid))
-        # A zombie has ended; only its parent does not know yet.
-        same = abs(found.create_time() - float(begun)) < 1
-        return not same or found.status() == psutil.STATUS_ZOMBIE
-    except psutil.NoSuchProcess:
-        return True
-    except (ValueError, psutil.Error):
-        return False

@@ -7,16 +7,19 @@ import subprocess
 import sys
 import threading
 from contextlib import suppress
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from sortline.cli.options import DataDir, settings
 from sortline.settings import Settings
 
+if TYPE_CHECKING:
+    from sortline.wiring import Installation
+
 log = logging.getLogger(__name__)
 
-# A worker ends within a second of being told; a picture of 50 megapixels at hand may take a few.
+# A worker ends within a second of being told; a picture of 50 megapixels at hand may take a few, a job's batch too.
 STOP_SECONDS = 10.0
 # Seconds until a worker that ended by itself is started again.
 AGAIN_SECONDS = 5.0
@@ -28,12 +31,12 @@ def worker(
         bool, typer.Option("--with-parent", help="End when standard input does.", hidden=True)
     ] = False,
 ) -> None:
-    """Do what waits in the background: queued imports, thumbnails, upkeep. Ctrl-C ends it."""
+    """Do what waits in the background: jobs, queued imports, thumbnails, upkeep. Ctrl-C ends it."""
     with suppress(AttributeError, OSError):
         os.nice(10)  # before anything heavy is loaded: whoever is served goes first
     from sortline.cli import logs
-    from sortline.flows.work import work
-    from sortline.wiring import installation, tasks
+    from sortline.jobs.lock import sole_worker
+    from sortline.wiring import installation
 
     chosen, stop = settings(data_dir=data_dir), threading.Event()
     logs.configure(chosen.log_level)
@@ -41,8 +44,29 @@ def worker(
         signal.signal(number, lambda *_: stop.set())
     if with_parent:
         threading.Thread(target=_outlive_no_parent, args=(stop,), daemon=True).start()
-    with installation(chosen) as ready:
-        work(tasks(ready), stop)
+    # A server's own worker stands by where another has the database already, and takes over when that ends.
+    standby = stop if with_parent else None
+    with installation(chosen) as ready, sole_worker(ready.engine, wait=standby) as alone:
+        ended = _work(ready, stop) if alone else True
+    if not ended:
+        os._exit(
+            0
+        )  # a handler that looks up never would keep the process; its job goes on with the next worker
+
+
+def _work(ready: "Installation", stop: threading.Event) -> bool:
+    """Does jobs, and beside them the upkeep, until told to stop. Whether all of it has ended then."""
+    from sortline.flows.work import work
+    from sortline.jobs.worker import run_jobs
+    from sortline.wiring import SCHEDULES, job_kinds, tasks
+
+    upkeep = threading.Thread(target=work, args=(tasks(ready), stop), name="upkeep")
+    upkeep.start()
+    try:
+        return run_jobs(ready.engine, job_kinds(ready), SCHEDULES, stop)
+    finally:
+        stop.set()
+        upkeep.join()
 
 
 class Child:

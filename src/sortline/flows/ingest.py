@@ -18,13 +18,14 @@ from threading import Event, Thread
 
 from sqlalchemy import Engine
 
-from sortline.catalogue.importing import Import, ImportBusy, ImportLost, Options, State, new_runner
+from sortline.catalogue.importing import Import, ImportBusy, ImportLost, Options, State
 from sortline.catalogue.sources.item import Source
 from sortline.catalogue.sources.source import open_source
 from sortline.catalogue.store import imports as store
 from sortline.db.session import Session, writing
 from sortline.errors import SortlineError
 from sortline.flows.ingest_turn import HEARTBEAT_S, SourceLost, Tools, Turn
+from sortline.jobs.process import new_runner
 
 __all__ = ["Request", "SourceLost", "Tools", "open_for", "run_import", "start_import"]
 
