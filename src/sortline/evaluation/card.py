@@ -86,10 +86,10 @@ class ArithmeticFigures:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Card:
-    """Everything a model card says."""
+    """Everything a model card says; `test` is None where there was no test picture."""
 
     provenance: Provenance
-    test: TestFigures
+    test: TestFigures | None
     ood: OodFigures
     parity: str
     transfer: tuple[TransferFigures, ...] = field(default=())
@@ -103,7 +103,7 @@ def render(card: Card) -> str:
         f"# {p.name}\n\n{p.summary}",
         f"## Use\n\n{p.intended_use}\n\nNot for: {p.not_for}",
         _making(p),
-        _accuracy(card.test),
+        _accuracy(card.test) if card.test else _UNTESTED,
         _trust(card.test, card.ood, card.parity),
         *([_arithmetic(card.arithmetic)] if card.arithmetic else []),
         *(_transfer(t) for t in card.transfer),
@@ -152,19 +152,23 @@ def _accuracy(test: TestFigures) -> str:
     return "\n".join(lines)
 
 
-def _trust(test: TestFigures, ood: OodFigures, parity: str) -> str:
-    return "\n".join(
-        [
-            "## How far to trust it",
-            "",
+_UNTESTED = "## How well it does\n\nNobody knows: there was no test photo."
+
+
+def _trust(test: TestFigures | None, ood: OodFigures, parity: str) -> str:
+    lines = ["## How far to trust it", ""]
+    if test is not None:
+        lines += [
             f"- Confidence: temperature {test.temperature:.3f}, fitted on validation; expected calibration "
             f"error on test (15 bins) {test.ece_before:.3f} before and {test.ece_after:.3f} after.",
             f"- The most confident 80 % of the test answers err in {_percent(test.accepted_error)}.",
-            f"- Unknown items: {ood.method} above {ood.threshold:.3f}. {ood.chosen} Of the known test photos "
-            f"{_percent(ood.test_flagged)} lie above it.",
-            f"- Export: {parity}",
         ]
-    )
+    lines += [
+        f"- Unknown items: {ood.method} above {ood.threshold:.3f}. {ood.chosen} Of the known test photos "
+        f"{_percent(ood.test_flagged)} lie above it.",
+        f"- Export: {parity}",
+    ]
+    return "\n".join(lines)
 
 
 def _arithmetic(figures: tuple[ArithmeticFigures, ...]) -> str:

@@ -17,9 +17,9 @@ from sortline.engine.onnx_runtime import OnnxRuntime
 from sortline.engine.routing import Policy
 from sortline.engine.runtime import Runtime
 from sortline.evaluation.answers import Answers
-from sortline.evaluation.compare import Comparison, compare, leave_out
+from sortline.evaluation.checks import Parity
+from sortline.evaluation.compare import Comparison, compare
 from sortline.evaluation.figures import Measured
-from sortline.evaluation.gates import Parity
 from sortline.flows.embeddings import Embedder
 from sortline.flows.inferred import Pictures, inferred
 from sortline.flows.networks import Served, logits_of
@@ -29,7 +29,7 @@ from sortline.storage.blobs import Blobs
 from sortline.training.assemble import TEST, prefixes_of
 
 # Photos on which two runtimes are held against each other, and single pictures that a latency is the median of.
-PARITY_PHOTOS, LATENCY_PICTURES = 16, 9
+PARITY_PHOTOS, LATENCY_PICTURES = 8, 7
 # Largest difference of a probability, as between a bundle's runtimes on its golden pictures (`engine.choice`).
 _ALLOWED = {"f32": 1e-3, "bf16": 0.25, "int8": 0.25}
 
@@ -118,16 +118,12 @@ def compared(
     """
     answers = answers_on_test(ask, line_id, data, candidate, policy=policy, check=check)
     theirs = None if live is None else answers_on_test(ask, line_id, data, live, policy=policy, check=check)
-    kept, counted = leave_out(
-        answers.keys,
-        candidate=_among(answers.keys, candidate.bundle),
-        live=_among(answers.keys, live.bundle) if live else (),
-    )
     measured = _measured(candidate, live)
     return compare(
-        answers.take(np.flatnonzero(kept)),
+        answers,
         theirs,
-        left_out=counted,
+        candidate_trained=_among(answers.keys, candidate.bundle),
+        live_trained=_among(answers.keys, live.bundle) if live else (),
         candidate_measured=measured[0],
         live_measured=measured[1],
     )

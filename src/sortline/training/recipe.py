@@ -54,7 +54,7 @@ class ProbeRecipe:
             max_length=32,
             description="Regularisation strengths tried; validation chooses. Larger ties the head down more.",
         ),
-    ] = (0.001, 0.01, 0.1, 1.0, 10.0)
+    ] = (0.03, 0.003, 0.0003, 0.00003, 0.000003)
     memory: Annotated[
         bool, Field(description="Train on the embeddings that the live bundle remembers, too.")
     ] = True

@@ -8,6 +8,7 @@ from datetime import datetime
 from typing import Any
 
 from sortline.errors import SortlineError
+from sortline.training.recipe import Method
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -31,7 +32,7 @@ class Run:
     id: str
     line_id: int
     job_id: str
-    method: str
+    method: Method
     recipe: Mapping[str, Any]
     version_id: int | None
     note: str
