@@ -104,3 +104,16 @@ def test_scores_are_needed_on_both_sides() -> None:
     for figure in (metrics.auroc, metrics.fpr_at_95):
         with pytest.raises(ValueError, match="both sides"):
             figure(np.ones(3), np.array([]))
+
+
+def test_predictions_that_are_none_of_the_classes_cost_recall_alone() -> None:
+    """They stand in a further column, and a class without pictures does not enter the mean."""
+    confusion = np.array([[3, 0, 1], [0, 0, 0]])
+
+    (cat, dog) = metrics.per_class(confusion, ("cat", "dog"))
+
+    assert (cat.precision, cat.recall, cat.support) == (1.0, 0.75, 4)
+    assert metrics.macro_f1(confusion) == cat.f1 == pytest.approx(6 / 7)
+    assert dog.support == 0
+    with pytest.raises(ValueError, match="no pictures"):
+        metrics.macro_f1(np.zeros((2, 2), int))

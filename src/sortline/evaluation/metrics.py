@@ -74,9 +74,11 @@ def confusion_matrix(labels: Indices, predictions: Indices, classes: int) -> NDA
 
 
 def per_class(confusion: NDArray[np.int64], names: tuple[str, ...]) -> tuple[ClassFigures, ...]:
-    """Precision, recall and F1 of each class from a confusion matrix (C, C)."""
+    """Precision, recall and F1 of each class from a confusion matrix (C, C), or (C, C + k) with k further columns for
+    predictions that are none of the classes.
+    """
     hits = np.diag(confusion).astype(float)
-    support, predicted = confusion.sum(axis=1), confusion.sum(axis=0)
+    support, predicted = confusion.sum(axis=1), confusion.sum(axis=0)[: len(confusion)]
     precision, recall = _ratio(hits, predicted), _ratio(hits, support)
     f1 = _ratio(2 * hits, support + predicted)
     return tuple(
@@ -86,10 +88,17 @@ def per_class(confusion: NDArray[np.int64], names: tuple[str, ...]) -> tuple[Cla
 
 
 def macro_f1(confusion: NDArray[np.int64]) -> float:
-    """Mean F1 over the classes that occur as a label or as a prediction, in 0..1."""
+    """Mean F1 over the classes that have a picture, in 0..1; ValueError on none. The matrix is as for `per_class`.
+
+    A class that is only predicted does not enter, so two classifiers on the same pictures are averaged over the same
+    classes; what was taken for it lowers the recall of the classes that it was.
+    """
     hits = np.diag(confusion).astype(float)
-    total = confusion.sum(axis=1) + confusion.sum(axis=0)
-    return float(_ratio(2 * hits, total)[total > 0].mean())
+    support = confusion.sum(axis=1)
+    if not support.any():
+        raise ValueError("no pictures, no macro F1")
+    f1 = _ratio(2 * hits, support + confusion.sum(axis=0)[: len(confusion)])
+    return float(f1[support > 0].mean())
 
 
 def expected_calibration_error(confidences: Floats, right: NDArray[np.bool_], bins: int = 15) -> float:
