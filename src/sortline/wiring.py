@@ -13,15 +13,14 @@ from sortline.db.base import metadata
 from sortline.db.engine import connect
 from sortline.db.migrate import migrate
 from sortline.db.session import reading, writing
-from sortline.engine.bundle import read_bundle
-from sortline.engine.choice import choose
-from sortline.engine.classifier import Classifier
 from sortline.engine.packaged import packaged_bundles
 from sortline.engine.thumbnail import SIZES
 from sortline.flows.classify import ClassifyPath
-from sortline.flows.follow import Follower, Loaded
+from sortline.flows.follow import Follower
 from sortline.flows.ingest import Tools
-from sortline.flows.lines import bundle_folder, create_line
+from sortline.flows.lines import create_line, keep_files, know_bundle
+from sortline.flows.loading import Loaded, Place, load
+from sortline.flows.promote import keep_opinions
 from sortline.flows.record import Sight, keep_pictures, record
 from sortline.flows.thumbnail_work import ThumbnailWork
 from sortline.flows.trained import trained_lookup
@@ -43,7 +42,8 @@ from sortline.serving.admission import Admission
 from sortline.serving.inference import Inference
 from sortline.serving.live import LiveLines
 from sortline.serving.recorder import Recorder
-from sortline.settings import Settings
+from sortline.serving.shadow import Shadow
+from sortline.settings import Settings, available_cores
 from sortline.storage.blobs import Blobs, open_blobs
 from sortline.training import tables as _training
 
@@ -147,7 +147,12 @@ def services(ready: Installation) -> Iterator[Services]:
 
     recorder = Recorder(commit, more_to_come=lambda: inference.waiting() > 0, observe=metrics.recorded)
     admission = Admission(max_requests=settings.max_requests, max_bytes=settings.max_request_bytes)
-    follower = Follower(ready.engine, live, lambda bundle: load_bundle(ready, bundle, inference))
+    follower, cores = Follower(ready.engine, live, partial(load_bundle, ready, inference)), available_cores()
+    shadow = Shadow(
+        partial(keep_opinions, ready.engine),
+        free=lambda: admission.requests < cores,
+        observe=metrics.shadowed,
+    )
     with ExitStack() as closing:
         # Closed in reverse: what was accepted is inferred first, then recorded.
         _start(closing, recorder)
@@ -155,19 +160,20 @@ def services(ready: Installation) -> Iterator[Services]:
         metrics.watch(queue_depth=inference.waiting, in_flight=lambda: admission.requests)
         follower.refresh()
         _start(closing, follower)
+        _start(closing, shadow)
         _start(closing, RollUp(ready.engine))
         yield Services(
             installation=ready,
             live=live,
             admission=admission,
-            path=ClassifyPath(inference=inference, recorder=recorder),
+            path=ClassifyPath(inference=inference, recorder=recorder, shadow=shadow),
             follower=follower,
             metrics=metrics,
         )
         admission.closed = True
 
 
-def _start(closing: ExitStack, part: Recorder[Sight] | Inference | Follower | RollUp) -> None:
+def _start(closing: ExitStack, part: Recorder[Sight] | Inference | Follower | RollUp | Shadow) -> None:
     part.start()
     closing.callback(part.close)
 
@@ -206,22 +212,28 @@ def job_kinds(ready: Installation) -> Mapping[str, JobKind]:
     return {}
 
 
-def load_bundle(ready: Installation, bundle: BundleRecord, inference: Inference) -> Loaded:
-    """A registered bundle, verified and warm: every inference thread has classified its golden pictures.
+def load_bundle(
+    ready: Installation, inference: Inference, record: BundleRecord, serving: Sequence[Loaded], busy: bool
+) -> Loaded:
+    """A registered bundle, verified and warm; at the start every inference thread has classified a golden picture, too.
 
     Raises:
-        BundleError: it is missing or cannot be trusted.
-        RuntimeUnavailable: nothing can run it here.
+        NotUsable: it is missing, cannot be trusted, or nothing can run it here.
     """
-    found = read_bundle(bundle_folder(bundle, ready.bundles_dir))
-    runtime, choice = choose(
-        found, threads=inference.threads, preferred=ready.settings.runtime, memory=ready.cache_dir
+    place = Place(
+        bundles_dir=ready.bundles_dir,
+        blobs=ready.blobs,
+        memory=ready.cache_dir,
+        threads=inference.threads,
+        preferred=ready.settings.runtime,
     )
-    golden = found.golden().pixels
-    for size in {1, choice.batch}:
-        pixels = golden[[index % len(golden) for index in range(size)]]
-        inference.on_every_thread(partial(runtime.infer, pixels))
-    return Loaded(classifier=Classifier(found, runtime), batch=choice.batch)
+    loaded = load(record, place, serving, busy=busy)
+    if record.manifest is None:
+        keep_files(ready.engine, ready.bundles_dir, ready.blobs, record)
+    if not busy:
+        pixels = loaded.classifier.bundle.golden().pixels[:1]
+        inference.on_every_thread(partial(loaded.classifier.runtime.infer, pixels))
+    return loaded
 
 
 def _first_start(ready: Installation) -> None:
@@ -230,6 +242,7 @@ def _first_start(ready: Installation) -> None:
             return
     if STARTER not in packaged_bundles():
         return
+    bundle = know_bundle(ready.engine, ready.bundles_dir, ready.blobs, STARTER)
     try:
         with writing(ready.engine) as session:
             create_line(
@@ -237,7 +250,7 @@ def _first_start(ready: Installation) -> None:
                 ready.bundles_dir,
                 STARTER,
                 title="Waste",
-                bundle=STARTER,
+                bundle=bundle.hash,
                 who="sortline",
                 reason="the bundle that comes with the package",
             )

@@ -21,9 +21,11 @@ from sortline.api import (
     imports,
     insights,
     lines,
+    models,
     older_clients,
     older_pictures,
     pages,
+    promotions,
     versions,
 )
 from sortline.api.description import describe
@@ -49,6 +51,10 @@ ROUTERS = (
     versions.reads,
     versions.writes,
     insights.router,
+    models.reads,
+    models.files,
+    models.writes,
+    promotions.router,
     health.router,
     health.metrics_router,
 )

@@ -44,7 +44,9 @@ from sortline.engine.bundle import BundleError
 from sortline.engine.classifier import NoActivationMap
 from sortline.errors import SortlineError
 from sortline.flows.follow import InvalidPolicy
+from sortline.flows.loading import NotUsable
 from sortline.flows.pictures import ChangedPicture, ErasedPicture, MissingPicture, NoExample, UnknownPicture
+from sortline.flows.promote import NoEvidence, ReasonNeeded
 from sortline.flows.thumbnails import UnknownSize
 from sortline.lines.line import (
     ClassExists,
@@ -57,10 +59,11 @@ from sortline.lines.line import (
     UnknownClass,
     UnknownLine,
 )
-from sortline.registry.ledger import UnknownBundle
+from sortline.registry.ledger import AlreadyLive, AmbiguousBundle, NeverLive, UnknownBundle
 from sortline.serving.admission import Overloaded
 from sortline.serving.live import NoModel, NotServed
 from sortline.storage.errors import StorageUnavailable, UnknownBlob
+from sortline.training.run import UnknownRun
 
 log = logging.getLogger(__name__)
 
@@ -126,7 +129,14 @@ PROBLEMS: dict[type[SortlineError], tuple[int, str]] = {
     VersionBusy: (409, "version-busy"),
     MissingParquet: (501, "missing-parquet"),
     NoRoom: (507, "no-room"),
+    UnknownRun: (404, "unknown-run"),
     UnknownBundle: (404, "unknown-bundle"),
+    AmbiguousBundle: (422, "ambiguous-bundle"),
+    NotUsable: (409, "bundle-not-usable"),
+    NeverLive: (409, "never-live"),
+    AlreadyLive: (409, "already-live"),
+    NoEvidence: (409, "no-evidence"),
+    ReasonNeeded: (422, "reason-needed"),
     BundleError: (409, "bundle-not-usable"),
     NoModel: (409, "no-model"),
     NoActivationMap: (409, "no-activation-map"),

@@ -36,7 +36,10 @@ async def ready(services: ServicesDep) -> Response:
     responses={503: {"description": "No model serves.", "content": {"application/json": {}}}},
 )
 async def health(services: ServicesDep, line: LineDep) -> Response:
-    """Whether a model serves, and how it fares; 503 where none does."""
+    """Whether a model serves, and how it fares; 503 where none does.
+
+    `message` says what is wrong, also where the model that should be live cannot serve and the one before goes on.
+    """
     metrics, model = services.metrics, line.classifier
     document: dict[str, Any] = {
         "status": "healthy" if model else "unhealthy",
@@ -49,7 +52,7 @@ async def health(services: ServicesDep, line: LineDep) -> Response:
         "average_prediction_time_ms": round(metrics.latency.average_ms, 2),
         "timestamp": timestamp(datetime.now(UTC)),
     }
-    if model is None:
+    if model is None or line.problem:
         document["message"] = line.problem or f"Line {line.name!r} has no model yet."
     return encoded(document, 200 if model else 503)
 

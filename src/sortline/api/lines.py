@@ -13,7 +13,7 @@ from sortline.api.parameters import moment
 from sortline.db.session import reading, writing
 from sortline.engine.routing import Name, Policy
 from sortline.flows.follow import resolve_policy
-from sortline.flows.lines import create_line
+from sortline.flows.lines import create_line, know_bundle
 from sortline.lines import store
 from sortline.monitoring import store as monitoring
 from sortline.monitoring.recorded import RecordedPrediction
@@ -129,13 +129,15 @@ async def get_line(line: str, live: LineDep) -> LineView:
 def post_line(new: NewLine, services: ServicesDep) -> LineView:
     """A new line; with a bundle it serves at once."""
     resolve_policy(Policy(), new.policy)
+    ready = services.installation
+    bundle = know_bundle(ready.engine, ready.bundles_dir, ready.blobs, new.bundle) if new.bundle else None
     with writing(services.engine) as session:
         create_line(
             session,
-            services.installation.bundles_dir,
+            ready.bundles_dir,
             new.name,
             title=new.title,
-            bundle=new.bundle,
+            bundle=bundle.hash if bundle else None,
             policy=new.policy,
             who="api",
             reason="served from its creation on",

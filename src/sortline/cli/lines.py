@@ -21,19 +21,21 @@ def create(
 ) -> None:
     """Create a line; with --bundle it serves at once."""
     from sortline.db.session import writing
-    from sortline.flows.lines import create_line
+    from sortline.flows.lines import create_line, know_bundle
     from sortline.wiring import installation
 
-    with installation(settings(data_dir=data_dir)) as ready, writing(ready.engine) as session:
-        line = create_line(
-            session,
-            ready.bundles_dir,
-            name,
-            title=title,
-            bundle=bundle,
-            who="cli",
-            reason="served from its creation on",
-        )
+    with installation(settings(data_dir=data_dir)) as ready:
+        found = know_bundle(ready.engine, ready.bundles_dir, ready.blobs, bundle) if bundle else None
+        with writing(ready.engine) as session:
+            line = create_line(
+                session,
+                ready.bundles_dir,
+                name,
+                title=title,
+                bundle=found.hash if found else None,
+                who="cli",
+                reason="served from its creation on",
+            )
     serves = f"served by the bundle {bundle}" if bundle else "without a model yet"
     typer.echo(f"Created the line {line.name}, {serves}: POST /api/v1/lines/{line.name}/classify")
 

@@ -2,6 +2,7 @@
 
 `choose` runs the bundle's golden pictures through every runtime that can be loaded, drops those whose answers differ
 from the reference by more than rounding, measures the rest, and remembers the winner for this bundle on this machine.
+Measuring takes all cores for seconds, so a server that is at work goes by `take`, which measures nothing.
 """
 
 import json
@@ -20,6 +21,7 @@ from numpy.typing import NDArray
 from sortline.engine import onnx_runtime, openvino_runtime  # each loads its library when it is used
 from sortline.engine.bundle import Bundle, Precision
 from sortline.engine.calibration import softmax
+from sortline.engine.heads import Headed
 from sortline.engine.runtime import BATCH_SIZES, Candidate, Runtime
 from sortline.errors import SortlineError
 from sortline.settings import available_cores
@@ -47,6 +49,14 @@ class RuntimeUnavailable(SortlineError):
         super().__init__(f"No runtime can serve this bundle ({told}). Install onnxruntime or openvino.")
 
 
+class WrongAnswers(SortlineError):
+    """A bundle's golden pictures come out wrong: it, or what runs it, is not what it says."""
+
+    def __init__(self, runtime: str, difference: float) -> None:
+        self.runtime, self.difference = runtime, difference
+        super().__init__(f"on {runtime} a golden picture's probabilities are off by {difference:.3f}")
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Choice:
     """What `choose` found: the runtime's name, the batch size that was fastest, and pictures a second by candidate."""
@@ -70,21 +80,92 @@ def choose(
     Raises:
         RuntimeUnavailable: none can be loaded, or none answers rightly.
     """
-    note = memory / "runtimes" / f"{_fingerprint(bundle, threads, preferred)}.json" if memory else None
-    if note and (remembered := _recall(note)) and remembered.runtime in candidates():
+    note = _note(bundle, threads, preferred, memory)
+    if note and (remembered := _recall(note)):
         try:
-            candidate = candidates()[remembered.runtime]
-            runtime = candidate.load(bundle, threads, memory)
-            _check(runtime, bundle, candidate.precision)
+            return _checked(bundle, remembered.runtime, threads, memory), remembered
         except Exception:  # noqa: BLE001  # a driver that broke since may raise anything: then choose anew
             note.unlink(missing_ok=True)
-        else:
-            return runtime, remembered
     runtime, choice = _measure_all(bundle, threads, preferred, memory)
     if note:
         note.parent.mkdir(parents=True, exist_ok=True)
         note.write_text(json.dumps(asdict(choice)))
     return runtime, choice
+
+
+def take(
+    bundle: Bundle, *, like: Choice, threads: int, preferred: str = "auto", memory: Path | None = None
+) -> tuple[Runtime, Choice]:
+    """A runtime that answers as the reference does, without measuring: the one remembered for the bundle, else the kind
+    that serves now (`like`), else the first that is right. Arguments else as for `choose`, which measures at the next
+    start.
+
+    Raises:
+        RuntimeUnavailable: none can be loaded, or none answers rightly.
+    """
+    note, reasons = _note(bundle, threads, preferred, memory), dict[str, str]()
+    remembered = _recall(note) if note else None
+    names = [remembered.runtime] if remembered else []
+    names += [like.runtime, *candidates()] if preferred == "auto" else [preferred]
+    for name in dict.fromkeys(names):
+        try:
+            runtime = _checked(bundle, name, threads, memory)
+        except Exception as error:  # noqa: BLE001  # a native library may raise anything; the others still serve
+            reasons[name] = str(error).partition("\n")[0]
+            continue
+        if remembered and remembered.runtime == name:
+            return runtime, remembered
+        return runtime, Choice(runtime=name, batch=like.batch, images_per_second={})
+    raise RuntimeUnavailable(reasons)
+
+
+def share(bundle: Bundle, runtime: Runtime) -> Runtime | None:
+    """The bundle's head on a runtime that is warm for another bundle of the same backbone.
+
+    None where its network must be loaded after all: its head is not linear, or its accuracy was not measured in that
+    runtime's arithmetic.
+
+    Raises:
+        WrongAnswers: its golden pictures come out wrong, so it is not what it says.
+    """
+    head, precision = bundle.head(), candidates()[runtime.name].precision
+    if head is None or precision not in bundle.manifest.precisions:
+        return None
+    headed = Headed(runtime, head)
+    try:
+        _check(headed, bundle, precision)
+    except WrongAnswers:
+        if precision == "f32":
+            raise
+        return None  # coarser arithmetic may differ by more from one network's file to another's
+    return headed
+
+
+def reference(bundle: Bundle) -> Runtime:
+    """The runtime that runs everywhere, with the bundle's golden pictures right.
+
+    Raises:
+        WrongAnswers: they come out wrong.
+        Exception: the network cannot be loaded.
+    """
+    return _checked(bundle, "onnxruntime", 1, None)
+
+
+def warm(runtime: Runtime, bundle: Bundle, *, batch: int, threads: int) -> None:
+    """Nothing is left to be compiled or set up when batches up to `batch` come; one size after another."""
+    golden = bundle.golden().pixels
+    for size in (size for size in BATCH_SIZES if size <= batch):
+        images = np.ascontiguousarray(np.resize(golden, (size, *golden.shape[1:])))
+        runtime.infer(images)
+        # What a stream keeps for itself is set up by its first call, so each gets one: all at once.
+        calls = [
+            threading.Thread(target=runtime.infer, args=(images,))
+            for _ in range(min(threads, available_cores()))
+        ]
+        for call in calls:
+            call.start()
+        for call in calls:
+            call.join()
 
 
 def candidates() -> dict[str, Candidate]:
@@ -114,20 +195,26 @@ def measure(
     return sum(done) / (time.perf_counter() - start)
 
 
+def _checked(bundle: Bundle, name: str, threads: int, memory: Path | None) -> Runtime:
+    """The runtime of that name, loaded; it answers the golden pictures rightly."""
+    if (candidate := candidates().get(name)) is None:
+        raise RuntimeUnavailable({name: f"not one of {', '.join(candidates())}"})
+    if candidate.precision not in bundle.manifest.precisions:
+        raise RuntimeUnavailable({name: f"the bundle's accuracy was not measured in {candidate.precision}"})
+    runtime = candidate.load(bundle, threads, memory)
+    _check(runtime, bundle, candidate.precision)
+    return runtime
+
+
 def _measure_all(bundle: Bundle, threads: int, preferred: str, memory: Path | None) -> tuple[Runtime, Choice]:
     golden, reasons = bundle.golden(), dict[str, str]()
     loaded, speeds = dict[str, Runtime](), dict[str, float]()
-    for name, candidate in candidates().items():
+    for name in candidates():
         if preferred not in ("auto", name):
             continue
-        if candidate.precision not in bundle.manifest.precisions:
-            reasons[name] = f"the bundle's accuracy was not measured in {candidate.precision}"
-            continue
         try:
-            loaded[name] = candidate.load(bundle, threads, memory)
-            _check(loaded[name], bundle, candidate.precision)
+            loaded[name] = _checked(bundle, name, threads, memory)
         except Exception as error:  # noqa: BLE001  # a native library may raise anything; the others still serve
-            loaded.pop(name, None)
             reasons[name] = str(error).partition("\n")[0]
     for _ in range(ROUNDS):
         for name, runtime in loaded.items():
@@ -157,13 +244,16 @@ def _best_batch(runtime: Runtime, pixels: NDArray[np.uint8], threads: int) -> in
 
 def _check(runtime: Runtime, bundle: Bundle, precision: Precision) -> None:
     golden = bundle.golden()
-    difference = np.abs(
-        softmax(runtime.infer(golden.pixels).logits) - softmax(golden.expected(precision))
-    ).max()
+    # One at a time: a batch would have to be compiled, of a size that may never be served.
+    logits = np.concatenate([runtime.infer(pixels[None]).logits for pixels in golden.pixels])
+    difference = np.abs(softmax(logits) - softmax(golden.expected(precision))).max()
     if not difference <= TOLERANCE[precision]:
-        raise RuntimeUnavailable(
-            {runtime.name: f"a golden picture's probabilities are off by {difference:.3f}"}
-        )
+        raise WrongAnswers(runtime.name, difference)
+
+
+def _note(bundle: Bundle, threads: int, preferred: str, memory: Path | None) -> Path | None:
+    """Where the choice is remembered."""
+    return memory / "runtimes" / f"{_fingerprint(bundle, threads, preferred)}.json" if memory else None
 
 
 def _fingerprint(bundle: Bundle, threads: int, preferred: str) -> str:

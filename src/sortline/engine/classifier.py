@@ -163,13 +163,14 @@ class Classifier:
         self, outputs: Outputs, row: int, class_name: str | None = None
     ) -> NDArray[np.uint8] | None:
         """The map of one picture of a batch that was inferred with features; None where the head is not linear."""
-        if self._head is None or outputs.features is None:
+        if self.head is None or outputs.features is None:
             return None
         index = self.classes.index(class_name) if class_name else int(outputs.logits[row].argmax())
-        return class_activation_map(outputs.features[row], self._head.weight[index], self.preprocessing.size)
+        return class_activation_map(outputs.features[row], self.head.weight[index], self.preprocessing.size)
 
     @cached_property
-    def _head(self) -> Head | None:
+    def head(self) -> Head | None:
+        """The linear head, where there is one."""
         return self.bundle.head()
 
     def _picture(self, image: Image, limits: Limits | None = None) -> Picture:

@@ -6,6 +6,7 @@
          └──────────────────────── answer ─────────────────────────────────┘
 
 An answer leaves only after its group is committed; if that fails, the caller gets the error and nothing is counted.
+After that the line's shadow may see the picture, too.
 """
 
 import asyncio
@@ -22,6 +23,7 @@ from sortline.monitoring.recorded import RecordedPrediction
 from sortline.serving.inference import Inference, Inferred, Job
 from sortline.serving.live import LiveLine
 from sortline.serving.recorder import Entry, Recorder
+from sortline.serving.shadow import Shadow
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -50,6 +52,7 @@ class ClassifyPath:
 
     inference: Inference
     recorder: Recorder[Sight]
+    shadow: Shadow | None = None
     limits: Limits = DEFAULT_LIMITS
 
     async def classify(
@@ -73,7 +76,10 @@ class ClassifyPath:
             limits=self.limits,
         )
         self.inference.submit(job)
-        return await passage.answered
+        answer = await passage.answered
+        if self.shadow is not None and line.shadow is not None:
+            self.shadow.offer(line, data, answer.inferred.prediction)
+        return answer
 
 
 class _Passage:

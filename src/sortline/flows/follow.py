@@ -1,10 +1,10 @@
-"""Following the database: what the ledger says is live is what this server serves, at most a second later."""
+"""Following the database: what the ledger says is live is what this server serves, a moment later."""
 
 import logging
-import math
 import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 
 from pydantic import ValidationError
@@ -14,17 +14,25 @@ from sortline.db.session import Session, reading
 from sortline.engine.classifier import Classifier
 from sortline.engine.routing import Policy
 from sortline.errors import SortlineError
+from sortline.flows.loading import Loaded, NotUsable, give_back_memory
 from sortline.lines import store as lines
 from sortline.lines.line import Line
+from sortline.registry import shadows
 from sortline.registry import store as registry
 from sortline.registry.ledger import BundleRecord
 from sortline.serving.live import LiveLine, LiveLines
 
 log = logging.getLogger(__name__)
 
-INTERVAL = 1.0
+# Half a second until a change is seen leaves a second and a half to load a network within the two that are promised.
+INTERVAL = 0.5
 # Seconds until a bundle that could not be loaded is tried again: the disk may have been full.
 TRY_AGAIN = 60.0
+# Seconds after which a bundle that was replaced has answered what it began, and its memory is given back.
+DRAINED_AFTER = 2.0
+
+# `load(record, what is loaded, busy)`: the bundle warm, within seconds; see `loading.load`.
+Load = Callable[[BundleRecord, Sequence[Loaded], bool], Loaded]
 
 
 class InvalidPolicy(SortlineError):
@@ -35,32 +43,36 @@ class InvalidPolicy(SortlineError):
         super().__init__(f"The policy is not valid: {problem}.")
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Loaded:
-    """A bundle ready to serve, and the batch size that is fastest for it here."""
-
-    classifier: Classifier
-    batch: int
-
-
 @dataclass(frozen=True, slots=True)
 class _State:
-    """What a line's service follows from; while it stays equal, so does its `LiveLine`."""
+    """What a line's service follows from, as the database says."""
 
     line: Line
     classes: tuple[str, ...]
     bundle: BundleRecord | None
+    shadow: BundleRecord | None
+
+
+@dataclass(frozen=True, slots=True)
+class _Outcome:
+    """A bundle that is to serve: ready, or why not."""
+
+    loaded: Loaded | None = None
+    problem: str | None = None
 
 
 class Follower:
-    """Keeps `LiveLines` as the database says. `load` gives a bundle's classifier, warm, and may take seconds."""
+    """Keeps `LiveLines` as the database says, and bundles ready that are about to be made live."""
 
-    def __init__(self, engine: Engine, live: LiveLines, load: Callable[[BundleRecord], Loaded]) -> None:
+    def __init__(self, engine: Engine, live: LiveLines, load: Load) -> None:
         self._engine, self._live, self._load = engine, live, load
-        self._serving: dict[int, tuple[_State, LiveLine]] = {}
+        self._serving: dict[int, tuple[_State, _Outcome, _Outcome, LiveLine]] = {}
         self._loaded: dict[str, Loaded] = {}
-        self._try_again: dict[int, float] = {}
-        self._one = threading.Lock()
+        self._failed: dict[str, tuple[float, str]] = {}
+        self._held: set[str] = set()
+        self._drained_at: float | None = None
+        # One change of what serves at a time; one load; one change of the table of what is loaded.
+        self._one, self._loading, self._table = threading.Lock(), threading.Lock(), threading.Lock()
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._follow, name="follower", daemon=True)
 
@@ -79,12 +91,26 @@ class Follower:
         with self._one:
             with reading(self._engine) as session:
                 states = _states(session)
-            serving = {state.line.id: (state, self._line(state)) for state in states}
-            if [line for _, line in serving.values()] != [line for _, line in self._serving.values()]:
-                self._live.replace(line for _, line in serving.values())
+            serving = {state.line.id: self._line(state) for state in states}
+            if [line for *_, line in serving.values()] != [line for *_, line in self._serving.values()]:
+                self._live.replace(line for *_, line in serving.values())
             self._serving = serving
-            used = {state.bundle.hash for state in states if state.bundle}
-            self._loaded = {key: loaded for key, loaded in self._loaded.items() if key in used}
+            self._forget(states)
+
+    @contextmanager
+    def prepared(self, record: BundleRecord) -> Iterator[None]:
+        """Within the block the bundle is ready to serve, beside what serves now; `refresh` then only swaps.
+
+        Raises:
+            NotUsable: it cannot serve here; what serves now goes on.
+        """
+        self._held.add(record.hash)
+        try:
+            self._ready(record)
+            self._failed.pop(record.hash, None)
+            yield
+        finally:
+            self._held.discard(record.hash)
 
     def _follow(self) -> None:
         while not self._stop.wait(INTERVAL):
@@ -95,36 +121,66 @@ class Follower:
             except Exception:
                 # Whatever it is, the thread must live on: without it, no change would ever be served again.
                 log.exception("following the database failed; it is tried again")
+            self._give_back()
 
-    def _line(self, state: _State) -> LiveLine:
+    def _line(self, state: _State) -> tuple[_State, _Outcome, _Outcome, LiveLine]:
         before = self._serving.get(state.line.id)
-        if before and before[0] == state and time.monotonic() < self._try_again.get(state.line.id, math.inf):
-            return before[1]
-        self._try_again.pop(state.line.id, None)
-        try:
-            return self._fresh(state)
-        except Exception as error:  # a native library may raise anything; the other lines serve all the same
-            log.exception("line %s: its live bundle cannot be loaded", state.line.name)
-            self._try_again[state.line.id] = time.monotonic() + TRY_AGAIN
-            return _troubled(state, before[1] if before else None, str(error))
+        live, shadow = self._outcome(state.bundle), self._outcome(state.shadow)
+        if before and before[:3] == (state, live, shadow):
+            return before
+        serves = live.loaded
+        if live.problem is not None:
+            serves = self._instead(state, before[-1].classifier if before else None)
+        return state, live, shadow, _live_line(state, live, shadow, serves)
 
-    def _fresh(self, state: _State) -> LiveLine:
-        line, bundle = state.line, state.bundle
-        loaded = None
-        if bundle is not None:
-            loaded = self._loaded.get(bundle.hash) or self._load(bundle)
-            self._loaded[bundle.hash] = loaded
-        default = loaded.classifier.bundle.manifest.policy if loaded else Policy()
-        return LiveLine(
-            id=line.id,
-            name=line.name,
-            title=line.title,
-            is_default=line.is_default,
-            classes=state.classes,
-            policy=resolve_policy(default, line.policy),
-            classifier=loaded.classifier if loaded else None,
-            batch=loaded.batch if loaded else 1,
-        )
+    def _instead(self, state: _State, before: Classifier | None) -> Loaded | None:
+        """What serves while the live bundle cannot: what served before, after a restart what was live before."""
+        if before is not None and (loaded := self._loaded.get(before.bundle.hash)) is not None:
+            return loaded
+        with reading(self._engine) as session:
+            served = registry.served_bundles(session, state.line.id)[-2::-1]
+            records = [registry.get_bundle(session, bundle_hash) for bundle_hash in served]
+        outcomes = (self._outcome(record) for record in records)
+        return next((outcome.loaded for outcome in outcomes if outcome.loaded is not None), None)
+
+    def _outcome(self, record: BundleRecord | None) -> _Outcome:
+        if record is None:
+            return _Outcome()
+        until, problem = self._failed.get(record.hash, (0.0, ""))
+        if time.monotonic() < until:
+            return _Outcome(problem=problem)
+        try:
+            return _Outcome(loaded=self._ready(record))
+        except NotUsable as error:
+            self._failed[record.hash] = (time.monotonic() + TRY_AGAIN, str(error))
+            return _Outcome(problem=str(error))
+
+    def _ready(self, record: BundleRecord) -> Loaded:
+        if (loaded := self._loaded.get(record.hash)) is not None:
+            return loaded
+        # Two networks that are compiled at once would take memory for three.
+        with self._loading:
+            if (loaded := self._loaded.get(record.hash)) is None:
+                loaded = self._load(record, tuple(self._loaded.values()), self._thread.is_alive())
+                with self._table:
+                    self._loaded = {**self._loaded, record.hash: loaded}
+            return loaded
+
+    def _forget(self, states: Sequence[_State]) -> None:
+        """Bundles that no line serves any more are let go; requests under way still hold theirs."""
+        used = {record.hash for state in states for record in (state.bundle, state.shadow) if record}
+        # What serves in the place of a bundle that cannot be loaded stands in no state.
+        used |= {c.bundle.hash for *_, line in self._serving.values() if (c := line.classifier) is not None}
+        with self._table:
+            kept = {key: loaded for key, loaded in self._loaded.items() if key in used | self._held}
+            if len(kept) < len(self._loaded):
+                self._drained_at = time.monotonic() + DRAINED_AFTER
+            self._loaded = kept
+
+    def _give_back(self) -> None:
+        if self._drained_at is not None and time.monotonic() >= self._drained_at:
+            self._drained_at = None
+            give_back_memory()
 
 
 def resolve_policy(default: Policy, own: object) -> Policy:
@@ -143,25 +199,41 @@ def resolve_policy(default: Policy, own: object) -> Policy:
 
 
 def _states(session: Session) -> Sequence[_State]:
-    bundles = registry.live_bundles(session)
-    return [_State(line, _classes(session, line), bundles.get(line.id)) for line in lines.list_lines(session)]
+    live, seeing = registry.live_bundles(session), shadows.list_shadows(session)
+    return [
+        _State(
+            line=line,
+            classes=tuple(found.name for found in lines.list_classes(session, line.id, retired=False)),
+            bundle=live.get(line.id),
+            shadow=seeing[line.id].bundle if line.id in seeing else None,
+        )
+        for line in lines.list_lines(session)
+    ]
 
 
-def _classes(session: Session, line: Line) -> tuple[str, ...]:
-    return tuple(found.name for found in lines.list_classes(session, line.id, retired=False))
-
-
-def _troubled(state: _State, before: LiveLine | None, problem: str) -> LiveLine:
-    """The line as it served before, with what is wrong; without a model where it never served."""
-    line = state.line
+def _live_line(state: _State, live: _Outcome, shadow: _Outcome, serves: Loaded | None) -> LiveLine:
+    line, problem = state.line, live.problem
+    policy = serves.classifier.bundle.manifest.policy if serves else Policy()
+    try:
+        policy = resolve_policy(policy, line.policy)
+    except InvalidPolicy as error:  # a setting that a newer Sortline wrote: the bundle's own will do
+        problem = problem or str(error)
     return LiveLine(
         id=line.id,
         name=line.name,
         title=line.title,
         is_default=line.is_default,
         classes=state.classes,
-        policy=before.policy if before else Policy(),
-        classifier=before.classifier if before else None,
-        batch=before.batch if before else 1,
-        problem=problem,
+        policy=policy,
+        classifier=serves.classifier if serves else None,
+        batch=serves.batch if serves else 1,
+        problem=problem if live.problem is None else _told(live.problem, line.name, serves is not None),
+        shadow=shadow.loaded.classifier if shadow.loaded else None,
+        shadow_problem=shadow.problem,
     )
+
+
+def _told(problem: str, line: str, serves: bool) -> str:
+    """The problem, with what serves instead and the way out."""
+    meanwhile = "the one before goes on serving" if serves else "nothing serves"
+    return f"{problem} Meanwhile {meanwhile}; to go back for good: sortline models rollback --line {line}"

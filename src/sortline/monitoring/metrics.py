@@ -51,6 +51,7 @@ class Metrics:
         self._predictions_total = self._counter(
             "predictions", "Predictions recorded.", "line", "class_name", "verdict", "reason"
         )
+        self._shadow_total = self._counter("shadow", "Pictures for a line's shadow.", "line", "outcome")
         self._errors_total = self._counter("errors", "Requests refused or failed.", "type")
         self._requests_total = self._counter("requests", "HTTP requests.", "route", "method", "status")
         self._stage_seconds = self._histogram("stage_seconds", "Time in a stage.", _STAGE_BUCKETS, "stage")
@@ -71,6 +72,10 @@ class Metrics:
     def predicted(self, line: str, class_name: str, verdict: str, reason: str | None) -> None:
         """One answer was given."""
         self._predictions_total.labels(line, class_name, verdict, reason or "").inc()
+
+    def shadowed(self, line: str, outcome: str) -> None:
+        """The line's shadow `agreed` or `disagreed` with the answer, or the picture was `dropped`."""
+        self._shadow_total.labels(line, outcome).inc()
 
     def timed(self, *, queue: float, decode: float, infer: float, total: float, batch: int) -> None:
         """Where an answer's time went, seconds, and how many pictures were inferred together."""

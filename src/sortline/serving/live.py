@@ -16,8 +16,7 @@ class NoModel(SortlineError):
     def __init__(self, line: str) -> None:
         self.line = line
         super().__init__(
-            f"Line {line!r} has no model yet. Give it one when it is created: "
-            f"sortline lines create NAME --bundle waste"
+            f"Line {line!r} has no model yet. Give it one: sortline models promote BUNDLE --line {line}"
         )
 
 
@@ -33,7 +32,8 @@ class NotServed(SortlineError):
 class LiveLine:
     """A line as it serves: `classifier` is None until a bundle is promoted, and `problem` says why one failed to load.
 
-    `classes` are those the line knows and has not retired; a bundle's own order stands in the classifier.
+    `classes` are those the line knows and has not retired; a bundle's own order stands in the classifier. `shadow` sees
+    the same pictures without answering; `shadow_problem` says why there is none though there should be.
     """
 
     id: int
@@ -45,6 +45,8 @@ class LiveLine:
     classifier: Classifier | None = None
     batch: int = 1
     problem: str | None = None
+    shadow: Classifier | None = None
+    shadow_problem: str | None = None
 
     @cached_property
     def detector(self) -> Detector:
