@@ -30,9 +30,9 @@ CSP = (
     "default-src 'self'; img-src 'self' blob: data:; object-src 'none'; base-uri 'none'; form-action 'self'; "
     "frame-ancestors 'none'"
 )
+_POLICY = (b"content-security-policy", CSP.encode())
 # No route of ours sets these, so they are added without looking.
 SECURITY_HEADERS = (
-    (b"content-security-policy", CSP.encode()),
     (b"x-content-type-options", b"nosniff"),
     (b"referrer-policy", b"same-origin"),
     (b"cross-origin-opener-policy", b"same-origin"),
@@ -100,7 +100,11 @@ class _Passage:
         """The answer, with our headers."""
         if message["type"] == "http.response.start":
             self._status = message["status"]
-            message["headers"] = [*message["headers"], (b"x-request-id", self.id.encode()), *SECURITY_HEADERS]
+            headers = [*message["headers"], (b"x-request-id", self.id.encode()), *SECURITY_HEADERS]
+            # A page that brings its own is shown under that alone: a browser would hold it to both.
+            if not any(name == _POLICY[0] for name, _ in message["headers"]):
+                headers.append(_POLICY)
+            message["headers"] = headers
         await self._send(message)
 
     def over(self, metrics: Metrics) -> None:

@@ -111,7 +111,9 @@ def _position(last_event_id: str | None, series: int) -> tuple[list[int], bool]:
     parts = (last_event_id or "").split(".")
     ended = parts[-1] == _END
     numbers = parts[:-1] if ended else parts
-    if len(numbers) != series or not all(one.isascii() and one.isdigit() and len(one) < 10 for one in numbers):
+    if len(numbers) != series or not all(
+        one.isascii() and one.isdigit() and len(one) < 10 for one in numbers
+    ):
         return [0] * series, False
     return [int(one) for one in numbers], ended
 

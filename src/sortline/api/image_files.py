@@ -47,8 +47,8 @@ def _described(*media_types: str) -> dict[int | str, dict[str, object]]:
 def get_file(line: str, sha256: Hash, request: Request, services: ServicesDep, live: LineDep) -> Response:
     """The picture as it is stored, without metadata; 410 once it was erased."""
     record = _record(services, live, sha256)
-    if (unchanged := _unchanged(request, sha256)) is not None:
-        return unchanged
+    if unchanged(request, sha256):
+        return Response(status_code=304, headers=_cached(sha256))
     data = bytes_of(services.installation.blobs, record)
     return Response(data, media_type=record.media_type, headers=_cached(sha256))
 
@@ -71,8 +71,8 @@ def get_thumbnail(
 ) -> Response:
     """A small copy, made when it is first asked for; 410 once the picture was erased."""
     record, tag = _record(services, live, sha256), f"{sha256}-{size}"
-    if (unchanged := _unchanged(request, tag)) is not None:
-        return unchanged
+    if unchanged(request, tag):
+        return Response(status_code=304, headers=_cached(tag))
     installation = services.installation
     data = thumbnail(installation.blobs, installation.thumbnails, record, size)
     return Response(data, media_type=small.MEDIA_TYPE, headers=_cached(tag))
@@ -92,7 +92,7 @@ def _cached(tag: str) -> dict[str, str]:
     return {"ETag": f'"{tag}"', "Cache-Control": _IMMUTABLE}
 
 
-def _unchanged(request: Request, tag: str) -> Response | None:
-    """304 where the caller has it already."""
+def unchanged(request: Request, tag: str) -> bool:
+    """Whether the caller has what is of this ETag already."""
     known = {one.strip().removeprefix("W/") for one in request.headers.get("if-none-match", "").split(",")}
-    return Response(status_code=304, headers=_cached(tag)) if known & {"*", f'"{tag}"'} else None
+    return bool(known & {"*", f'"{tag}"'})

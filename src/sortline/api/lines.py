@@ -32,6 +32,7 @@ class LineView(BaseModel):
     name: str
     title: str
     default: bool
+    auto_promote: bool = Field(description="A candidate that passes its gates goes live by itself.")
     classes: list[str]
     model: Model | None
     policy: Policy
@@ -68,6 +69,9 @@ class LineChange(BaseModel):
         default=None, description="Replaces what the line wants different from the bundle's policy."
     )
     default: Literal[True] | None = Field(default=None, description="Makes it the default line.")
+    auto_promote: bool | None = Field(
+        default=None, description="Whether a candidate that passes its gates goes live by itself."
+    )
 
 
 class CountView(BaseModel):
@@ -148,7 +152,7 @@ def post_line(new: NewLine, services: ServicesDep) -> LineView:
 
 @writes.patch("/{line}", summary="Change a line")
 def patch_line(line: str, change: LineChange, services: ServicesDep, live: LineDep) -> LineView:
-    """The line under its new policy, or as the new default."""
+    """The line as it is from now on."""
     if change.policy is not None:
         resolve_policy(Policy(), change.policy)
     with writing(services.engine) as session:
@@ -156,6 +160,8 @@ def patch_line(line: str, change: LineChange, services: ServicesDep, live: LineD
             store.set_policy(session, line, change.policy)
         if change.default:
             store.make_default(session, line)
+        if change.auto_promote is not None:
+            store.set_auto_promote(session, line, change.auto_promote)
     services.follower.refresh()
     return _view(services.live[line])
 
@@ -209,6 +215,7 @@ def _view(line: LiveLine) -> LineView:
         name=line.name,
         title=line.title,
         default=line.is_default,
+        auto_promote=line.auto_promote,
         classes=list(line.classes),
         model=Model(name=bundle.manifest.name, hash=bundle.hash) if bundle else None,
         policy=line.policy,

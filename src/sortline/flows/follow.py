@@ -223,6 +223,7 @@ def _live_line(state: _State, live: _Outcome, shadow: _Outcome, serves: Loaded |
         name=line.name,
         title=line.title,
         is_default=line.is_default,
+        auto_promote=line.auto_promote,
         classes=state.classes,
         policy=policy,
         classifier=serves.classifier if serves else None,

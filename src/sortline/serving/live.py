@@ -32,14 +32,16 @@ class NotServed(SortlineError):
 class LiveLine:
     """A line as it serves: `classifier` is None until a bundle is promoted, and `problem` says why one failed to load.
 
-    `classes` are those the line knows and has not retired; a bundle's own order stands in the classifier. `shadow` sees
-    the same pictures without answering; `shadow_problem` says why there is none though there should be.
+    With `auto_promote` a candidate that passes its gates goes live by itself. `classes` are those the line knows and
+    has not retired; a bundle's own order stands in the classifier. `shadow` sees the same pictures without answering;
+    `shadow_problem` says why there is none though there should be.
     """
 
     id: int
     name: str
     title: str
     is_default: bool
+    auto_promote: bool
     classes: tuple[str, ...]
     policy: Policy
     classifier: Classifier | None = None

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -47,6 +47,16 @@ class Run:
     compared_at: datetime | None
     artefacts: Mapping[str, Artefact]
 
+    def artefact(self, name: str) -> Artefact:
+        """The file of this name.
+
+        Raises:
+            UnknownArtefact: the run has left none, or not yet.
+        """
+        if name not in self.artefacts:
+            raise UnknownArtefact(self.id, name, self.artefacts)
+        return self.artefacts[name]
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class EpochRow:
@@ -73,7 +83,16 @@ class UnknownRun(SortlineError):
 
     def __init__(self, run_id: str) -> None:
         self.run_id = run_id
-        super().__init__(f"there is no run {run_id[:80]}; see those there are with: sortline runs")
+        super().__init__(f"there is no run {run_id[:80]}; see those there are with: sortline runs list")
+
+
+class UnknownArtefact(SortlineError):
+    """The run has left no file of this name, or not yet."""
+
+    def __init__(self, run_id: str, name: str, known: Iterable[str]) -> None:
+        self.run_id, self.name, self.known = run_id, name, tuple(known)
+        there = ", ".join(sorted(self.known)) or "none yet"
+        super().__init__(f"the run {run_id} has left no file {name[:80]!r}; it has: {there}")
 
 
 class NothingToTrain(SortlineError):

@@ -7,7 +7,7 @@ from dataclasses import asdict
 from datetime import UTC, datetime
 from typing import Any
 
-from sqlalchemy import RowMapping, insert, select, update
+from sqlalchemy import RowMapping, func, insert, select, update
 
 from sortline.db import upsert
 from sortline.db.paging import BadCursor, Page, page
@@ -78,11 +78,21 @@ def list_runs(session: Session, line_id: int, *, limit: int = 50, cursor: str | 
     return page([_run(row) for row in rows], limit, lambda run: run.id)
 
 
+def count_runs(session: Session, line_id: int) -> int:
+    """How many runs the line has had."""
+    return session.scalar(select(func.count()).select_from(runs).where(runs.c.line_id == line_id)) or 0
+
+
 def run_of_bundle(session: Session, bundle_hash: str) -> Run | None:
     """The newest run that made this bundle; None where it came from elsewhere."""
     query = select(runs).where(runs.c.bundle_hash == bundle_hash).order_by(runs.c.id.desc()).limit(1)
     row = session.execute(query).mappings().one_or_none()
     return None if row is None else _run(row)
+
+
+def set_version(session: Session, run_id: str, version_id: int) -> None:
+    """The version that the run is to be made from exists by now."""
+    session.execute(update(runs).where(runs.c.id == run_id).values(version_id=version_id))
 
 
 def set_data(session: Session, run_id: str, data: Mapping[str, Any]) -> None:
