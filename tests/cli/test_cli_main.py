@@ -45,7 +45,7 @@ def test_server_and_commands_load_no_training_library() -> None:
     """Importing the server and the command line loads neither torch nor anything else that only training needs."""
     program = (
         "import sys, sortline.api.app, sortline.cli.main, sortline.cli.server, sortline.cli.checks\n"
-        "print(*{'torch', 'timm', 'ray', 'scipy', 'sklearn'} & set(sys.modules), end='')"
+        "print(*{'torch', 'timm', 'ray', 'scipy', 'sklearn', 'dbos', 'croniter'} & set(sys.modules), end='')"
     )
     result = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=False)
     assert (result.stdout, result.stderr) == ("", "")

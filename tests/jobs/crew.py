@@ -1,10 +1,12 @@
-"""A worker for tests, in a process of its own: `python -m tests.jobs.crew DATABASE-URL FOLDER [SILENCE-S]`.
+"""A worker for tests, in a process of its own: `python -m tests.jobs.crew DATABASE-URL FOLDER OPTIONS`.
 
 What its jobs do they write into the folder, a line for each time a step was really run.
 """
 
 from __future__ import annotations
 
+import json
+import math
 import os
 import signal
 import sys
@@ -12,7 +14,10 @@ import time
 from pathlib import Path
 from threading import Event
 
+import numpy as np
+
 from sortline.db.engine import connect
+from sortline.errors import SortlineError
 from sortline.jobs.context import Context, Transient
 from sortline.jobs.lock import sole_worker
 from sortline.jobs.schedule import Schedule
@@ -58,6 +63,17 @@ def _forever(context: Context) -> None:
         time.sleep(0.001)
 
 
+def gather(context: Context) -> None:
+    """Notes when it begins and ends, so that a test sees who was at work with whom."""
+    context.step("gather", lambda: _together(context))
+
+
+def _together(context: Context) -> None:
+    note("gathered", f"{context.job.id} begins")
+    context.wait(context.job.args["seconds"])
+    note("gathered", f"{context.job.id} ends")
+
+
 def flaky(context: Context) -> None:
     """A step that works at the third try."""
     tries: list[int] = []
@@ -77,10 +93,11 @@ def broken(context: Context) -> None:
     raise ZeroDivisionError("no more\nthan this")
 
 
-def deadly(context: Context) -> None:
-    """Takes its worker with it."""
-    note("deaths", context.job.id)
-    os.kill(os.getpid(), signal.SIGKILL)
+def odd(context: Context) -> None:
+    """Tells what JSON does not know."""
+    context.progress(pair=context.step("pair", lambda: (1, 2)), loss=math.inf, accuracy=np.float32(0.5))
+    context.progress(nested={"f1": math.nan}, loss=[math.nan][0])
+    context.log("no \0NUL")
 
 
 def tick(context: Context) -> None:
@@ -97,23 +114,29 @@ def deaf(context: Context) -> None:
 KINDS = {
     "count": JobKind(run=count),
     "hold": JobKind(run=hold, at_once=4),
+    "gather": JobKind(run=gather, at_once=4),
     "flaky": JobKind(run=flaky),
     "broken": JobKind(run=broken),
-    "deadly": JobKind(run=deadly),
+    "odd": JobKind(run=odd),
     "tick": JobKind(run=tick),
     "deaf": JobKind(run=deaf),
 }
 
 
-def main(url: str, folder: str, silence_s: str = "15", schedule: str = "") -> None:
-    """Works until SIGTERM."""
+def main(url: str, folder: str, options: str = "{}") -> None:
+    """Works until SIGTERM. The options are JSON: `silence_s`, `grace_s`, and `schedule`, when to tick."""
     os.environ[FOLDER] = folder
+    given = json.loads(options)
+    schedule = given.pop("schedule", None)
     stop, engine = Event(), connect(url)
     signal.signal(signal.SIGTERM, lambda *_: stop.set())
     schedules = {"ticking": Schedule(kind="tick", cron=schedule)} if schedule else {}
-    with sole_worker(engine):
-        print("ready", flush=True)  # noqa: T201  # it is what the test waits for
-        ended = run_jobs(engine, KINDS, schedules, stop, silence_s=float(silence_s))
+    try:
+        with sole_worker(engine):
+            note("workers", str(os.getpid()))
+            ended = run_jobs(engine, KINDS, schedules, stop, **given)
+    except SortlineError as error:
+        sys.exit(str(error))
     engine.dispose()
     if not ended:
         os._exit(3)

@@ -20,12 +20,15 @@ from sortline.api import (
     images,
     imports,
     insights,
+    jobs,
     lines,
     models,
     older_clients,
     older_pictures,
     pages,
     promotions,
+    run_files,
+    runs,
     versions,
 )
 from sortline.api.description import describe
@@ -55,6 +58,11 @@ ROUTERS = (
     models.files,
     models.writes,
     promotions.router,
+    runs.reads,
+    runs.writes,
+    runs.recipes,
+    run_files.router,
+    jobs.router,
     health.router,
     health.metrics_router,
 )

@@ -48,6 +48,7 @@ from sortline.flows.loading import NotUsable
 from sortline.flows.pictures import ChangedPicture, ErasedPicture, MissingPicture, NoExample, UnknownPicture
 from sortline.flows.promote import NoEvidence, ReasonNeeded
 from sortline.flows.thumbnails import UnknownSize
+from sortline.jobs.job import UnknownJob
 from sortline.lines.line import (
     ClassExists,
     InvalidClassName,
@@ -63,7 +64,8 @@ from sortline.registry.ledger import AlreadyLive, AmbiguousBundle, NeverLive, Un
 from sortline.serving.admission import Overloaded
 from sortline.serving.live import NoModel, NotServed
 from sortline.storage.errors import StorageUnavailable, UnknownBlob
-from sortline.training.run import UnknownRun
+from sortline.training.recipe import InvalidRecipe
+from sortline.training.run import EpochTaken, NothingToTrain, UnknownArtefact, UnknownRun
 
 log = logging.getLogger(__name__)
 
@@ -129,7 +131,12 @@ PROBLEMS: dict[type[SortlineError], tuple[int, str]] = {
     VersionBusy: (409, "version-busy"),
     MissingParquet: (501, "missing-parquet"),
     NoRoom: (507, "no-room"),
+    UnknownJob: (404, "unknown-job"),
     UnknownRun: (404, "unknown-run"),
+    UnknownArtefact: (404, "unknown-artefact"),
+    NothingToTrain: (409, "nothing-to-train"),
+    InvalidRecipe: (422, "invalid-recipe"),
+    EpochTaken: (409, "epoch-taken"),
     UnknownBundle: (404, "unknown-bundle"),
     AmbiguousBundle: (422, "ambiguous-bundle"),
     NotUsable: (409, "bundle-not-usable"),

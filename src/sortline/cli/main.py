@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from sortline import __version__
-from sortline.cli import bundles, classify, data, doctor, lines, up, worker
+from sortline.cli import bundles, classify, data, doctor, jobs, lines, models, up, worker
 from sortline.errors import SortlineError
 
 # Commands of their own; groups follow below.
@@ -18,7 +18,13 @@ COMMANDS: dict[str, Callable[..., None]] = {
     "classify": classify.classify,
     "doctor": doctor.doctor,
 }
-GROUPS = {"lines": lines.app, "data": data.app, "bundles": bundles.app}
+GROUPS = {
+    "lines": lines.app,
+    "data": data.app,
+    "bundles": bundles.app,
+    "models": models.app,
+    "jobs": jobs.app,
+}
 
 
 def main() -> None:

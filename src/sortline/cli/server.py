@@ -59,8 +59,9 @@ def run(settings: Settings, *, ready: Callable[[], None] = lambda: None) -> None
         # Opened once before the server does: what is wrong with it is then said in one line, not in a server's log.
         with installation(settings):
             pass
+        app = create_app(settings)
         config = uvicorn.Config(
-            create_app(settings),
+            app,
             http="httptools",
             ws="none",
             lifespan="on",
@@ -78,7 +79,10 @@ def run(settings: Settings, *, ready: Callable[[], None] = lambda: None) -> None
             announce(settings, port, time.perf_counter() - begun)
             ready()
 
-        server = _Server(config, told)
+        def stopping() -> None:
+            app.state.stopping = True  # for answers that would go on as long as their client stays
+
+        server = _Server(config, told, stopping)
         try:
             server.run(sockets=[listener])
         except KeyboardInterrupt:  # raised again by uvicorn after the graceful end
@@ -137,16 +141,22 @@ def keep_buffers() -> None:
 
 
 class _Server(uvicorn.Server):
-    """Says when it takes requests."""
+    """Says when it takes requests, and when it is about to stop."""
 
-    def __init__(self, config: uvicorn.Config, ready: Callable[[], None]) -> None:
+    def __init__(
+        self, config: uvicorn.Config, ready: Callable[[], None], stopping: Callable[[], None]
+    ) -> None:
         super().__init__(config)
-        self._ready = ready
+        self._ready, self._stopping = ready, stopping
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         await super().startup(sockets)
         if self.started:
             self._ready()
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        self._stopping()
+        await super().shutdown(sockets)
 
 
 def _advice(error: OSError, port: int) -> str:

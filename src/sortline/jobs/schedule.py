@@ -7,8 +7,6 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
 
-from croniter import croniter  # type: ignore[import-untyped]  # it ships no types
-
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Schedule:
@@ -41,11 +39,18 @@ class Timetable:
         for name, schedule in self._schedules.items():
             if self._next[name] <= now:
                 following = _next(schedule, now)
-                yield name, schedule, croniter(schedule.cron, following).get_prev(datetime)
+                yield name, schedule, _moments(schedule, following).get_prev(datetime)
                 # Only then: where enqueuing failed, it is still due.
                 self._next[name] = following
 
 
 def _next(schedule: Schedule, after: datetime) -> datetime:
-    moment: datetime = croniter(schedule.cron, after).get_next(datetime)
+    moment: datetime = _moments(schedule, after).get_next(datetime)
     return moment
+
+
+def _moments(schedule: Schedule, around: datetime) -> Any:
+    # Here, because the server imports this module and has no use for it.
+    from croniter import croniter  # type: ignore[import-untyped]  # it ships no types
+
+    return croniter(schedule.cron, around)

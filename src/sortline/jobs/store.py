@@ -61,6 +61,8 @@ def get_job(session: Session, job_id: str) -> Job:
     Raises:
         UnknownJob: there is none of this id.
     """
+    if not _is_id(job_id):
+        raise UnknownJob(job_id)
     row = session.execute(select(*COLUMNS).where(jobs.c.id == job_id)).mappings().one_or_none()
     if row is None:
         raise UnknownJob(job_id)
@@ -86,7 +88,9 @@ def list_jobs(
     if state is not None:
         query = query.where(jobs.c.state == state)
     if cursor is not None:
-        query = query.where(jobs.c.id < _id(cursor))
+        if not _is_id(cursor):
+            raise BadCursor(cursor)
+        query = query.where(jobs.c.id < cursor)
     found = [job_of(row) for row in session.execute(query).mappings()]
     return page(found, limit, lambda job: job.id)
 
@@ -97,6 +101,8 @@ def cancel(session: Session, job_id: str) -> Job:
     Raises:
         UnknownJob: there is none of this id.
     """
+    if not _is_id(job_id):
+        raise UnknownJob(job_id)
     waits = jobs.c.state == State.QUEUED
     statement = (
         update(jobs)
@@ -154,7 +160,5 @@ def _of_key(session: Session, key: str) -> Job:
     return job_of(session.execute(select(*COLUMNS).where(jobs.c.key == key)).mappings().one())
 
 
-def _id(cursor: str) -> str:
-    if len(cursor) != 32 or not set(cursor) <= set("0123456789abcdef"):
-        raise BadCursor(cursor)
-    return cursor
+def _is_id(text: str) -> bool:
+    return len(text) == 32 and set(text) <= set("0123456789abcdef")

@@ -61,12 +61,13 @@ def run_jobs(
     stop: Event,
     *,
     silence_s: float = SILENCE_S,
+    grace_s: float = GRACE_S,
 ) -> bool:
     """Does jobs until told to stop. Whether every handler has ended then: where one has not, only the process's end
     ends it, and its job goes on when a worker runs again.
 
     On SQLite nothing else may call this meanwhile (`lock.sole_worker`). `silence_s`: after how long without a sign of
-    life another worker is taken for dead.
+    life another worker is taken for dead. `grace_s`: how long handlers have to end.
     """
     worker = Worker(engine, kinds, stop, silence_s=silence_s)
     worker.open()
@@ -81,7 +82,7 @@ def run_jobs(
                 stop.wait(2.0)
     finally:
         stop.set()
-        ended = worker.close()
+        ended = worker.close(grace_s)
     return ended
 
 
@@ -114,9 +115,9 @@ class Worker:
         self._durable.open()
         self._pulse.start()
 
-    def close(self) -> bool:
-        """Whether every job has ended or been let go within the time for that."""
-        end = time.monotonic() + GRACE_S
+    def close(self, grace_s: float) -> bool:
+        """Whether every job has ended or been let go within this time."""
+        end = time.monotonic() + grace_s
         while self._runs and time.monotonic() < end:
             time.sleep(0.02)
         for run in tuple(self._runs.values()):

@@ -50,8 +50,8 @@ def sign_off(session: Session, worker: str) -> None:
 def beats(session: Session) -> dict[str, int]:
     """Every worker's count. A worker that only has jobs, and no row of its own, counts 0."""
     lost = select(jobs.c.worker).where(jobs.c.state == State.RUNNING, jobs.c.worker.is_not(None)).distinct()
-    known = session.execute(select(workers.c.id, workers.c.beats)).tuples()
-    return dict.fromkeys(session.scalars(lost), 0) | dict(known.all())
+    known = {row.id: row.beats for row in session.execute(select(workers.c.id, workers.c.beats))}
+    return dict.fromkeys(session.scalars(lost), 0) | known
 
 
 def bury(session: Session, worker: str, count: int) -> list[str] | None:
