@@ -1,12 +1,12 @@
-"""A form with one large file, written to the disk as it arrives: memory stays flat, whatever its size.
+"""A form with large files, written to the disk as it arrives: memory stays flat, whatever its size.
 
-The file is flushed to the disk before `receive` returns; one that did not arrive whole leaves nothing behind.
+A form that did not arrive whole leaves nothing behind. What `receive` and `keep` returned from survives a power cut.
 """
 
 import asyncio
 import os
 import shutil
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Container
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import BinaryIO
@@ -49,11 +49,52 @@ class Received:
     fields: dict[str, str]
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SentFile:
+    """A file as it lies on the disk, the form's field that it came in, and what the client calls it."""
+
+    field: str
+    filename: str
+    path: Path
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SentForm:
+    """A form that arrived whole: its files in order, in a folder of their own, and its other fields as they came."""
+
+    folder: Path
+    files: tuple[SentFile, ...]
+    fields: tuple[tuple[str, str], ...]
+
+    def discard(self) -> None:
+        """Nothing of it is left."""
+        shutil.rmtree(self.folder, ignore_errors=True)
+
+
 async def receive(request: Request, folder: Path, *, suffix: str, max_bytes: int) -> Received:
     """The form's file, in a new folder below `folder`, under what can be used of the client's name for it.
 
     Raises:
         BodyTooLarge, BodyTooSlow, BadMultipart, MissingImage, NoRoom.
+    """
+    form = await receive_form(request, folder, fields=FIELDS, most=1, max_bytes=max_bytes)
+    try:
+        if not form.files:
+            raise MissingImage(FIELDS[:1], sorted({name for name, _ in form.fields}))
+        path = await run_in_threadpool(keep, form.files[0], suffix)
+    except BaseException:
+        form.discard()
+        raise
+    return Received(path=path, filename=form.files[0].filename, fields=dict(form.fields))
+
+
+async def receive_form(
+    request: Request, folder: Path, *, fields: Container[str], most: int, max_bytes: int
+) -> SentForm:
+    """The form, the first `most` files of these fields in a new folder below `folder`. See `keep` for any that matters.
+
+    Raises:
+        BodyTooLarge, BodyTooSlow, BadMultipart, NoRoom.
     """
     announced = request.headers.get("content-length", "")
     expected = int(announced) if announced.isdigit() else 0
@@ -63,14 +104,25 @@ async def receive(request: Request, folder: Path, *, suffix: str, max_bytes: int
     if not boundary:
         raise BadMultipart("its Content-Type is not multipart/form-data with a boundary")
     await run_in_threadpool(_prepare, folder, expected)
-    form = _Form(folder / new_id(), suffix, boundary)
+    form = _Form(folder / new_id(), fields, most, boundary)
     try:
         async for batch in _batches(request, max_bytes):
             await run_in_threadpool(form.write, batch)
-        return await run_in_threadpool(form.finish)
+        return form.finish()
     except BaseException:
         form.discard()
         raise
+
+
+def keep(file: SentFile, suffix: str) -> Path:
+    """The file's path from now on, under what can be used of the client's name for it: it survives a power cut."""
+    with file.path.open("r+b") as written:
+        os.fsync(written.fileno())
+    path = file.path.with_name(_usable(file.filename, suffix))
+    file.path.replace(path)
+    for folder in (path.parent, path.parent.parent):
+        flush_folder(folder)
+    return path
 
 
 def _prepare(folder: Path, expected: int) -> None:
@@ -117,11 +169,11 @@ class _Part:
 class _Form:
     """A form while it arrives. One thread at a time."""
 
-    def __init__(self, folder: Path, suffix: str, boundary: bytes) -> None:
-        self._folder, self._suffix, self._unfinished = folder, suffix, folder / "unfinished"
+    def __init__(self, folder: Path, fields: Container[str], most: int, boundary: bytes) -> None:
+        self._folder, self._wanted, self._most = folder, fields, most
         self._part, self._parts = _Part(), 0
-        self._filename: str | None = None
-        self._fields: dict[str, str] = {}
+        self._files: list[SentFile] = []
+        self._fields: list[tuple[str, str]] = []
         self._complete = False
         self._parser = _parser(boundary, self)
 
@@ -134,17 +186,11 @@ class _Form:
         except FormParserError as error:
             raise BadMultipart(str(error)) from None
 
-    def finish(self) -> Received:
-        """The whole form: its file is on the disk for good."""
+    def finish(self) -> SentForm:
+        """The whole form."""
         if not self._complete:
             raise BadMultipart("it ends before its last boundary")
-        if self._filename is None:
-            raise MissingImage(FIELDS[:1], sorted(self._fields))
-        path = self._folder / _usable(self._filename, self._suffix)
-        self._unfinished.replace(path)
-        for folder in (self._folder, self._folder.parent):
-            flush_folder(folder)
-        return Received(path=path, filename=self._filename, fields=self._fields)
+        return SentForm(folder=self._folder, files=tuple(self._files), fields=tuple(self._fields))
 
     def discard(self) -> None:
         """Nothing of it is left."""
@@ -155,8 +201,8 @@ class _Form:
     def on_part_begin(self) -> None:
         """Another field."""
         self._parts += 1
-        if self._parts > _MAX_FIELDS:
-            raise BadMultipart(f"it has more than {_MAX_FIELDS} fields")
+        if self._parts >= _MAX_FIELDS + self._most:
+            raise BadMultipart(f"it has more than {_MAX_FIELDS + self._most - 1} fields")
         self._part = _Part()
 
     def on_header_field(self, data: bytes, start: int, end: int) -> None:
@@ -179,10 +225,12 @@ class _Form:
         options = parse_options_header(self._part.disposition)[1]
         self._part.field_name = options.get(b"name", b"").decode("utf-8", "replace")
         filename = options.get(b"filename")
-        if filename is not None and self._part.field_name in FIELDS and self._filename is None:
-            self._filename = filename.decode("utf-8", "replace")
-            self._folder.mkdir(mode=0o700)
-            self._part.file = self._unfinished.open("xb")
+        name = self._part.field_name
+        if filename is not None and name in self._wanted and len(self._files) < self._most:
+            self._folder.mkdir(mode=0o700, exist_ok=True)
+            path = self._folder / f"unfinished-{len(self._files)}"
+            self._part.file = path.open("xb")
+            self._files.append(SentFile(field=name, filename=filename.decode("utf-8", "replace"), path=path))
 
     def on_part_data(self, data: bytes, start: int, end: int) -> None:
         """Some of the part."""
@@ -197,10 +245,8 @@ class _Form:
         """The part is complete."""
         part = self._part
         if part.file is None:
-            self._fields[part.field_name] = bytes(part.content).decode("utf-8", "replace")
+            self._fields.append((part.field_name, bytes(part.content).decode("utf-8", "replace")))
             return
-        part.file.flush()
-        os.fsync(part.file.fileno())
         part.file.close()
 
     def on_end(self) -> None:

@@ -1,5 +1,6 @@
 """Routes with pictures for clients of the systems Sortline replaces, at the root and under /lines/{line}."""
 
+from collections.abc import Sequence
 from functools import partial
 from typing import Any
 
@@ -60,7 +61,7 @@ def _form(field: str, many: bool, name: str, words: str) -> dict[str, Any]:
 async def upload(request: Request) -> Response:
     """The picture with its class; where it is known under another label, this one counts from now on."""
     services, live = services_of(request), line_of(request)
-    (label,) = _labels(request, "class_name", 1)
+    (label,) = labels_of("class_name", [request.query_params.get("class_name", "")], 1)
     with services.admission.request() as ticket:
         sent = await one_image(request, ticket, max_bytes=services.path.limits.max_bytes)
         done = await off_the_loop(request, partial(add, services, live, _given(request, sent, label)))
@@ -90,7 +91,8 @@ async def upload_batch(request: Request) -> Response:
     failures: list[SortlineError] = []
     with services.admission.request() as ticket:
         sent = await many_images(request, ticket)
-        labels = _labels(request, "class_names", len(sent))
+        given = request.query_params.get("class_names", "").split(",")
+        labels = labels_of("class_names", given, len(sent))
         for one, label in zip(sent, labels, strict=True):
             told: dict[str, Any] = {"filename": shown(one.filename), "class_name": label}
             try:
@@ -176,18 +178,17 @@ def _newest(session: Session, line_id: int, class_id: int, count: int) -> list[I
     return there[:count]
 
 
-def _labels(request: Request, parameter: str, count: int) -> list[str]:
-    """The class of each of `count` pictures.
+def labels_of(parameter: str, given: Sequence[str], count: int) -> list[str]:
+    """The class of each of `count` pictures, from one for all or one for each.
 
     Raises:
         InvalidParameter: there are more or fewer classes than pictures.
         InvalidClassName: one cannot name a class.
     """
-    given = request.query_params.get(parameter, "")
-    labels = [part.strip() for part in given.split(",")] if parameter == "class_names" else [given.strip()]
+    labels = [one.strip() for one in given]
     if len(labels) not in (1, count) or not all(labels):
         expected = "the picture's class" if count == 1 else f"one class, or {count} with commas between"
-        raise InvalidParameter(parameter, given[:80], expected)
+        raise InvalidParameter(parameter, ",".join(given)[:80], expected)
     return [valid_class_name(label) for label in labels] * (count if len(labels) == 1 else 1)
 
 

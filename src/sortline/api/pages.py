@@ -21,6 +21,8 @@ ENDPOINTS = {
     "/classes": "the classes of the default line",
     "/upload": "POST a picture as `file` with ?class_name=: labelled, for the next version",
     "/upload/batch": "POST up to 64 pictures as `files` with ?class_names=, one or one for each",
+    "/retrain": "POST pictures as `images`, a ZIP as `data_zip`, or nothing: trains on what is labelled",
+    "/retrain/runs": "how training runs went",
     "/data-insights": "pictures by class, some of each, and their sizes",
     "/health": "whether a model serves",
     "/stats": "requests and latency since start",

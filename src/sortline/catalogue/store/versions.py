@@ -61,6 +61,13 @@ def version_by_id(session: Session, version_id: int) -> Version:
     return version_of(row)
 
 
+def version_named(session: Session, line_id: int, name: str) -> Version | None:
+    """The line's version of this very name, ready or not; None where there is none."""
+    query = select(versions).where(versions.c.line_id == line_id, versions.c.name == name)
+    row = session.execute(query).mappings().one_or_none()
+    return None if row is None else version_of(row)
+
+
 def version_numbers(session: Session, version_ids: Iterable[int]) -> dict[int, int]:
     """The numbers of versions, by their ids."""
     found: dict[int, int] = {}
