@@ -13,16 +13,25 @@ from sortline.db.base import metadata
 from sortline.db.engine import connect
 from sortline.db.migrate import migrate
 from sortline.db.session import reading, writing
+from sortline.engine.bundle import Bundle
+from sortline.engine.choice import Choice, candidates, take
 from sortline.engine.packaged import packaged_bundles
+from sortline.engine.runtime import BATCH_SIZES, Runtime
 from sortline.engine.thumbnail import SIZES
+from sortline.evaluation.gates import Gates
 from sortline.flows.classify import ClassifyPath
 from sortline.flows.follow import Follower
 from sortline.flows.ingest import Tools
 from sortline.flows.lines import create_line, keep_files, know_bundle
 from sortline.flows.loading import Loaded, Place, load
+from sortline.flows.networks import Networks
 from sortline.flows.promote import keep_opinions
 from sortline.flows.record import Sight, keep_pictures, record
+from sortline.flows.retrain import JOB as RETRAIN
+from sortline.flows.retrain import retrain
+from sortline.flows.runs import JOB as TRAIN
 from sortline.flows.thumbnail_work import ThumbnailWork
+from sortline.flows.train import TrainTools, train
 from sortline.flows.trained import trained_lookup
 from sortline.flows.uploads import sweep_uploads, uploads_folder
 from sortline.flows.work import Task, build_next, rebase_next, run_next_import, summary_next
@@ -208,8 +217,30 @@ def tasks(ready: Installation) -> tuple[Task, ...]:
 
 
 def job_kinds(ready: Installation) -> Mapping[str, JobKind]:
-    """How each kind of job is done."""
-    return {}
+    """How each kind of job is done. What a job's network takes to load, the next job of the process has ready."""
+    tools = TrainTools(
+        engine=ready.engine,
+        blobs=ready.blobs,
+        bundles_dir=ready.bundles_dir,
+        runs_dir=ready.settings.data_dir / "runs",
+        networks=Networks(partial(_network, ready)),
+        gates=Gates(),
+    )
+    return {TRAIN: JobKind(run=partial(train, tools)), RETRAIN: JobKind(run=partial(retrain, tools))}
+
+
+def _network(ready: Installation, bundle: Bundle) -> Runtime:
+    """The network of a bundle for a job: nothing is measured, since whoever is served needs the cores."""
+    first = Choice(runtime=next(iter(candidates())), batch=BATCH_SIZES[-1], images_per_second={})
+    settings = ready.settings
+    runtime, _ = take(
+        bundle,
+        like=first,
+        threads=settings.inference_threads,
+        preferred=settings.runtime,
+        memory=ready.cache_dir,
+    )
+    return runtime
 
 
 def load_bundle(

@@ -18,7 +18,7 @@ import json
 import os
 import shutil
 from collections.abc import Mapping
-from dataclasses import dataclass, fields
+from dataclasses import asdict, dataclass, fields
 from functools import cached_property
 from io import BytesIO
 from pathlib import Path
@@ -173,8 +173,7 @@ class Bundle:
         manifest = self.manifest
         if manifest.backbone is not None:
             return manifest.backbone
-        reading = manifest.model_dump(mode="json", include={"preprocessing"})
-        return _digest({**reading, "network": manifest.files["model.onnx"]})
+        return backbone_of(manifest.files["model.onnx"], manifest.preprocessing)
 
     @property
     def model_path(self) -> Path:
@@ -245,6 +244,11 @@ def read_bundle(folder: Path) -> Bundle:
                 raise BundleError(folder, f"{name} has changed since the bundle was written; fetch it again")
     _check_shapes(bundle)
     return bundle
+
+
+def backbone_of(network: str, preprocessing: Preprocessing) -> str:
+    """The hash of a network of its own, 64 hex digits: of its file's SHA-256 and of how it reads pictures."""
+    return _digest({"network": network, "preprocessing": asdict(preprocessing)})
 
 
 def npz(**arrays: NDArray[Any]) -> bytes:

@@ -37,8 +37,8 @@ Figures = dict[str, Any]
 class Made:
     """What training gave: a network, what it says of all pictures it knows, and how it came about.
 
-    `parity` holds PyTorch beside ONNX Runtime where a network was exported, `figures` what goes into the manifest,
-    `licences` what the network was made from.
+    `parity` holds PyTorch beside ONNX Runtime where a network was exported; `figures` go into the manifest; `recipe` is
+    what the manifest says beside the run's own; `licences` are of what the network was made from.
     """
 
     network: Network
@@ -52,6 +52,7 @@ class Made:
     seconds: float
     parity: Parity | None = None
     figures: Mapping[str, Any] = field(default_factory=dict)
+    recipe: Mapping[str, Any] = field(default_factory=dict)
 
 
 def known_of(data: TrainingData, said: Said, remembered: NDArray[np.float32]) -> Known:
@@ -78,7 +79,7 @@ def known_of(data: TrainingData, said: Said, remembered: NDArray[np.float32]) ->
 
 def drafted(made: Made, *, name: str, version: str, recipe: Mapping[str, Any]) -> tuple[Draft, str, Figures]:
     """The bundle that follows from what was made, its card, and its figures."""
-    origin = Origin(name=name, version=version, recipe=recipe, licences=made.licences)
+    origin = Origin(name=name, version=version, recipe={**recipe, **made.recipe}, licences=made.licences)
     draft = draft_bundle(made.network, made.known, origin)
     temperature, threshold = draft.manifest.temperature, draft.manifest.ood_thresholds["energy"]
     test = _test(made.known, temperature)

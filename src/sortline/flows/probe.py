@@ -98,6 +98,8 @@ def made_by_probe(
         command=f"sortline train --line {line} --method probe",
         epochs=_told(probe),
         seconds=time.monotonic() - begun,
+        # Whoever fine-tunes on from here must know whose layers these are.
+        recipe={key: manifest.recipe[key] for key in ("backbone", "backbone_args") if key in manifest.recipe},
         figures={"probe": {"strength": probe.strength, "trials": [asdict(one) for one in probe.trials]}},
     )
 

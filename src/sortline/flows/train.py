@@ -34,6 +34,7 @@ from sortline.evaluation.gates import Gates, judge
 from sortline.flows.bundle_files import stow, usable
 from sortline.flows.candidates import Made, bundle_name, drafted
 from sortline.flows.compared import Asker, compared, parity_on_photos
+from sortline.flows.finetune import made_by_finetune
 from sortline.flows.follow import resolve_policy
 from sortline.flows.lines import register
 from sortline.flows.networks import Networks, Served
@@ -50,7 +51,7 @@ from sortline.registry.ledger import UnknownBundle
 from sortline.storage.blobs import Blobs
 from sortline.training.assemble import finish
 from sortline.training.recipe import FinetuneRecipe, ProbeRecipe, recipe_from
-from sortline.training.run import NothingToTrain, Run
+from sortline.training.run import Run
 from sortline.training.store import runs as store
 
 # The backbone of a line that has no bundle yet.
@@ -184,6 +185,11 @@ class _Work:
         """The run's page and files."""
 
     @property
+    def folder(self) -> Path:
+        """Where the run keeps its files on this machine."""
+        return self.tools.runs_dir / self.run.id
+
+    @property
     def ask(self) -> Asker:
         """Asks bundles about pictures."""
         return Asker(engine=self.tools.engine, blobs=self.tools.blobs)
@@ -201,7 +207,8 @@ class _Work:
     @cached_property
     def data(self) -> TrainingData:
         """What the run learns from."""
-        remembered = self.live.bundle if self.live and self.run.recipe.get("memory", True) else None
+        # What is only remembered has no pixels to train every layer on.
+        remembered = self.live.bundle if self.live and self.run.recipe.get("memory", False) else None
         return training_data(self.tools.engine, self.version, remembered, check=self.context.check)
 
     @cached_property
@@ -215,13 +222,22 @@ class _Work:
         return resolve_policy(bundle.manifest.policy, self.line.policy)
 
     def _made(self, recipe: ProbeRecipe | FinetuneRecipe) -> Made:
-        tell: Callable[..., object] = self.context.progress
-        if isinstance(recipe, ProbeRecipe):
-            base = self.live or self.tools.networks.serve(self._packaged())
-            return made_by_probe(
-                self.ask, self.data, base, recipe, check=self.context.check, tell=tell, line=self.line.name
+        base = self.live or self.tools.networks.serve(self._packaged())
+        if isinstance(recipe, FinetuneRecipe):
+            return made_by_finetune(
+                self.ask,
+                self.data,
+                base,
+                recipe,
+                run=self.run,
+                work=self.folder / "work",
+                context=self.context,
+                line=self.line.name,
             )
-        raise NothingToTrain("fine-tuning is not there yet")
+        tell: Callable[..., object] = self.context.progress
+        return made_by_probe(
+            self.ask, self.data, base, recipe, check=self.context.check, tell=tell, line=self.line.name
+        )
 
     def _recorded(self) -> Mapping[str, Any]:
         return {"method": self.run.method, "run": self.run.id, **self.run.recipe}

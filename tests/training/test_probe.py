@@ -1,0 +1,99 @@
+"""A probe's head: the regression it claims to be, chosen on validation, right in the corners."""
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+from sortline.engine.bundle import Head
+from sortline.training.probe import Labelled, fit_probe
+
+STRENGTHS = (0.03, 0.003, 0.0003)
+
+
+def clouds(count: int, classes: int = 3, width: int = 16, seed: int = 0) -> Labelled:
+    """`count` embeddings a class, around one centre each that every seed shares."""
+    centres = np.random.default_rng(7).normal(0, 2, (classes, width))
+    draw = np.random.default_rng(seed)
+    labels = np.repeat(np.arange(classes), count)
+    return Labelled(
+        embeddings=(centres[labels] + draw.normal(0, 1.5, (len(labels), width))).astype(np.float16),
+        labels=labels,
+    )
+
+
+NOTHING = Labelled(embeddings=np.zeros((0, 16), np.float16), labels=np.zeros(0, np.int64))
+
+
+def answers(head: Head, of: Labelled) -> NDArray[np.int64]:
+    """The class with the largest logit, (N,)."""
+    return (of.embeddings.astype(np.float32) @ head.weight.T + head.bias).argmax(axis=1)
+
+
+def test_it_is_the_regression_that_scikit_learn_fits() -> None:
+    """The same loss and penalty give the same logits, but for a constant a picture."""
+    linear_model = pytest.importorskip("sklearn.linear_model")
+    train = clouds(60)
+    found = fit_probe(train, NOTHING, classes=3, strengths=(0.01,))
+    x = train.embeddings.astype(np.float64)
+    x -= x.mean(axis=0)
+    x /= np.sqrt(np.square(x).sum(axis=1).mean())
+    # Its loss is a sum and its penalty 1 / C, ours a mean and λ.
+    theirs = linear_model.LogisticRegression(C=1 / (0.01 * len(x)), tol=1e-8, max_iter=1000).fit(
+        x, train.labels
+    )
+    logits = train.embeddings.astype(np.float32) @ found.head.weight.T + found.head.bias
+    expected = theirs.decision_function(x)
+    ours = logits - logits.mean(axis=1, keepdims=True)
+    assert np.abs(ours - (expected - expected.mean(axis=1, keepdims=True))).max() < 0.05
+
+
+def test_validation_chooses_the_strength() -> None:
+    """Of all tried the best on validation is kept, and every trial is told."""
+    found = fit_probe(clouds(30), clouds(30, seed=1), classes=3, strengths=STRENGTHS)
+    assert [trial.strength for trial in found.trials] == sorted(STRENGTHS, reverse=True)
+    best = max(found.trials, key=lambda trial: (trial.accuracy or 0, -(trial.loss or 0)))
+    assert found.strength == best.strength
+    assert (answers(found.head, clouds(50, seed=2)) == clouds(50, seed=2).labels).mean() > 0.9
+
+
+def test_without_validation_the_middle_strength_is_taken() -> None:
+    """Nothing can be chosen, so nothing extreme is."""
+    found = fit_probe(clouds(20), NOTHING, classes=3, strengths=STRENGTHS)
+    assert found.strength == 0.003
+    assert all(trial.accuracy is None for trial in found.trials)
+
+
+def test_a_class_without_a_training_picture_is_never_answered() -> None:
+    """It has a place in the outputs, and no picture ends up there."""
+    found = fit_probe(clouds(30), clouds(10, seed=1), classes=4, strengths=STRENGTHS)
+    assert found.head.weight.shape == (4, 16)
+    assert 3 not in answers(found.head, clouds(50, seed=2))
+
+
+def test_balanced_finds_the_rare_class_more_often() -> None:
+    """Three pictures against three hundred: weighed alike, the rare class is found in more of its pictures."""
+    common, rare = clouds(300), clouds(3)
+    keep = common.labels != 2
+    train = Labelled(
+        embeddings=np.concatenate([common.embeddings[keep], rare.embeddings[rare.labels == 2]]),
+        labels=np.concatenate([common.labels[keep], rare.labels[rare.labels == 2]]),
+    )
+    test = clouds(200, seed=3)
+    recall = {}
+    for balanced in (False, True):
+        found = fit_probe(train, clouds(20, seed=1), classes=3, strengths=(0.03,), balanced=balanced)
+        recall[balanced] = (answers(found.head, test) == 2)[test.labels == 2].mean()
+    assert recall[True] > recall[False]
+
+
+def test_it_ends_when_it_is_told_to() -> None:
+    """What `check` raises comes out before the next fit."""
+
+    class End(Exception):
+        pass
+
+    def check() -> None:
+        raise End
+
+    with pytest.raises(End):
+        fit_probe(clouds(10), NOTHING, classes=3, strengths=STRENGTHS, check=check)
