@@ -27,6 +27,7 @@ from sortline.api import (
     older_pictures,
     pages,
     promotions,
+    retrain,
     run_files,
     runs,
     versions,
@@ -67,7 +68,7 @@ ROUTERS = (
     health.metrics_router,
 )
 
-OLDER = (health.line_router, older_clients.router, older_pictures.router)
+OLDER = (health.line_router, older_clients.router, older_pictures.router, retrain.router)
 
 
 def create_app(settings: Settings) -> FastAPI:
