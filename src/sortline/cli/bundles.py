@@ -9,6 +9,7 @@ from rich.console import Console
 from rich.markdown import Markdown
 from rich.table import Table
 
+from sortline.cli import bundle_files
 from sortline.cli.options import DataDir, settings
 from sortline.errors import SortlineError
 from sortline.settings import Settings
@@ -16,9 +17,14 @@ from sortline.settings import Settings
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from sortline.registry.ledger import BundleRecord
+    from sortline.wiring import Installation
+
 app = typer.Typer(
     help="Bundles: everything needed to classify, in one hashed folder each.", invoke_without_command=True
 )
+app.command("import")(bundle_files.import_)
+app.command("export")(bundle_files.export)
 
 
 class NoSuchBundle(SortlineError):
@@ -105,7 +111,6 @@ def _registered(settings: Settings) -> list[Known]:
     if settings.database_url is None and not (settings.data_dir / "sortline.db").exists():
         return []
     from sortline.db.session import reading
-    from sortline.flows.lines import bundle_folder
     from sortline.lines.store import list_lines
     from sortline.registry.store import list_bundles, live_bundles
     from sortline.wiring import installation
@@ -120,7 +125,17 @@ def _registered(settings: Settings) -> list[Known]:
                 classes=bundle.classes,
                 accuracy=accuracy(bundle.metrics),
                 live=tuple(name for name, hash_ in lines if hash_ == bundle.hash),
-                folder=bundle_folder(bundle, ready.bundles_dir),
+                folder=_here(bundle, ready),
             )
             for bundle in list_bundles(session)
         ]
+
+
+def _here(bundle: "BundleRecord", ready: "Installation") -> Path:
+    """The bundle's folder, fetched from the blob store where it is not on this machine."""
+    from sortline.flows.bundle_files import bundle_folder, usable
+
+    folder = bundle_folder(bundle, ready.bundles_dir)
+    if folder.is_dir() or bundle.manifest is None:
+        return folder
+    return usable(bundle, ready.bundles_dir, ready.blobs).folder

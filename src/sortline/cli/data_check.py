@@ -53,8 +53,8 @@ def check(
 
 Mending: TypeAlias = Literal["resplit", "drop"] | None
 FAULTS = {
-    "missing": "pictures whose bytes are gone; put the file back from a backup, or erase the picture",
-    "damaged": "pictures whose bytes are not theirs; put the file back from a backup",
+    "missing": "blobs whose bytes are gone; put the file back from a backup, or erase the picture",
+    "damaged": "blobs whose bytes are not theirs; put the file back from a backup",
     "orphans": "blobs that no row names; --repair removes them",
     "undead": "erased pictures whose bytes are still there; --repair removes them",
 }
@@ -62,7 +62,9 @@ FAULTS = {
 
 def _print(blobs: "BlobReport", lines: "list[LineReport]") -> None:
     console = Console(highlight=False, soft_wrap=True)
-    console.print(f"{blobs.pictures} pictures in the database, {blobs.blobs} in the blob store.")
+    files = f", and {blobs.files} files of bundles, runs and embeddings" if blobs.files else ""
+    stored = blobs.blobs - blobs.files
+    console.print(f"{blobs.pictures} pictures in the database, {stored} in the blob store{files}.")
     for kind, words in FAULTS.items():
         found: Found = getattr(blobs, kind)
         if found.count:
@@ -117,6 +119,7 @@ def _document(blobs: "BlobReport", lines: "list[LineReport]") -> dict[str, Any]:
     counted = {
         "pictures": blobs.pictures,
         "blobs": blobs.blobs,
+        "files": blobs.files,
         "young": blobs.young,
         "removed": blobs.removed,
     }

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -19,18 +19,27 @@ from sortline.catalogue.store import checking
 from sortline.catalogue.store.checking import Known
 from sortline.catalogue.store.images import get_image
 from sortline.catalogue.store.imports import any_running
-from sortline.db.session import reading
+from sortline.db.session import Session, reading
 from sortline.errors import SortlineError
 from sortline.flows.pictures import bytes_of
 from sortline.lines import store as lines
+from sortline.registry.store import bundle_blobs
 from sortline.storage.blobs import Blobs, Stored
 from sortline.storage.errors import UnknownBlob
+from sortline.training.store.embeddings import segment_blobs
+from sortline.training.store.runs import artefact_blobs
 
 BATCH = 500
 EXAMPLES = 20
 # A picture is on the disk before its row: for milliseconds where a server records, for a chunk's time in an import.
 YOUNG_WITH_IMPORT = timedelta(hours=1)
 YOUNG = timedelta(seconds=10)
+# What else than pictures is kept as blobs: in words, and those that the database names now.
+FILES: dict[str, Callable[[Session], Iterable[str]]] = {
+    "a bundle's file": bundle_blobs,
+    "a file of a run": artefact_blobs,
+    "embeddings": segment_blobs,
+}
 # Of the times that disks and buckets tell; far less than what makes a blob old.
 RESOLUTION = timedelta(seconds=1)
 
@@ -62,11 +71,12 @@ class Found:
 class BlobReport:
     """What was found: `orphans` no row names, `young` ones that may be about to get theirs, `removed` of the orphans;
     `missing` pictures, `damaged` ones (other bytes than their hash says), `undead` ones that were erased and whose
-    pixels are still there.
+    pixels are still there. `files` are blobs that are no pictures, but bundles', runs' and embeddings'.
     """
 
     blobs: int = 0
     pictures: int = 0
+    files: int = 0
     young: int = 0
     removed: int = 0
     orphans: Found = field(default_factory=Found)
@@ -109,6 +119,8 @@ class _Check:
         self._report = BlobReport()
         with reading(engine) as session:
             self._names = {line.id: line.name for line in lines.list_lines(session)}
+        self._files = self._files_now()
+        self._seen: set[str] = set()
 
     def run(self, progress: Callable[[int], None]) -> BlobReport:
         lonely: list[Stored] = []
@@ -116,7 +128,9 @@ class _Check:
         for blob, known in _side_by_side(self._blobs.stored(), self._pictures()):
             self._report.blobs += blob is not None
             self._report.pictures += known is not None
-            if known is None and blob is not None:
+            if known is None and blob is not None and blob.name in self._files:
+                self._file(blob)
+            elif known is None and blob is not None:
                 lonely.append(blob)
             elif known is not None and blob is None:
                 absent.append(known)
@@ -131,6 +145,7 @@ class _Check:
             progress(self._report.pictures)
         self._orphans(lonely)
         self._absent(absent)
+        self._absent_files()
         return self._report
 
     def _pictures(self) -> Iterator[Known]:
@@ -142,6 +157,29 @@ class _Check:
                 return
             yield from page
             after = page[-1].sha256
+
+    def _files_now(self) -> dict[str, str]:
+        """What every blob that is no picture is, by its hash. A few hundred a run: they fit in memory."""
+        with reading(self._engine) as session:
+            return {sha256: what for what, named in FILES.items() for sha256 in named(session)}
+
+    def _file(self, blob: Stored) -> None:
+        self._report.files += 1
+        try:
+            if self._deep and not self._right(blob.name):
+                self._damaged(blob.name, f"its bytes have another hash; it is {self._files[blob.name]}")
+        except UnknownBlob:  # gone since it was listed
+            return
+        self._seen.add(blob.name)
+
+    def _absent_files(self) -> None:
+        """Files that were not among the blobs, unless they have come since or are needed no more."""
+        lost = sorted(self._files.keys() - self._seen)
+        now = self._files_now() if lost else {}
+        for sha256 in lost:
+            if sha256 in now and not self._blobs.exists(sha256):
+                fault = Fault(sha256=sha256, detail=f"its bytes are gone; it is {now[sha256]}")
+                self._report.missing.add(fault)
 
     def _pair(self, blob: Stored, known: Known) -> None:
         if known.erased:
@@ -158,12 +196,15 @@ class _Check:
 
     def _hash(self, sha256: str) -> None:
         try:
-            right = hashlib.sha256(self._blobs.get(sha256)).hexdigest() == sha256
+            right = self._right(sha256)
         except UnknownBlob:
             self._absent(list(self._again([sha256]).values()))
             return
         if not right:
             self._damaged(sha256, "its bytes have another hash")
+
+    def _right(self, sha256: str) -> bool:
+        return hashlib.sha256(self._blobs.get(sha256)).hexdigest() == sha256
 
     def _damaged(self, sha256: str, detail: str) -> None:
         self._report.damaged.add(self._fault(sha256, detail))
@@ -178,7 +219,7 @@ class _Check:
             # Unless an import has begun meanwhile.
             old = list(lonely) if self._youth() == YOUNG else old
         self._report.young += len(lonely) - len(old)
-        known = self._again([blob.name for blob in old])
+        known = self._again([blob.name for blob in old]).keys() | self._files_now().keys()
         for blob in old:
             if blob.name in known:
                 continue

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -96,6 +97,12 @@ def get_bundles(session: Session, hashes: Iterable[str]) -> dict[str, BundleReco
     """Those of up to a few hundred bundles that are known, by hash."""
     query = select(bundles).where(bundles.c.hash.in_(set(hashes)))
     return {row.hash: _bundle(row._mapping) for row in session.execute(query)}
+
+
+def bundle_blobs(session: Session) -> list[str]:
+    """The SHA-256 of every blob that is a bundle's file."""
+    manifests = session.scalars(select(bundles.c.manifest).where(bundles.c.manifest.is_not(None)))
+    return sorted({sha256 for text in manifests for sha256 in json.loads(text)["files"].values()})
 
 
 def live_bundles(session: Session) -> dict[int, BundleRecord]:
