@@ -57,11 +57,16 @@ def keep(
             (folder / name).write_bytes(content)
 
 
+def rows_of(epochs: Sequence[EpochRow]) -> list[dict[str, Any]]:
+    """The epochs as rows of a log."""
+    return [{"epoch": epoch.number, **epoch.figures} for epoch in epochs]
+
+
 def epoch_files(epochs: Sequence[EpochRow]) -> dict[str, bytes]:
     """Every epoch's figures, as CSV and as JSON; nothing where a run has none."""
     if not epochs:
         return {}
-    rows = [{"epoch": epoch.number, **epoch.figures} for epoch in epochs]
+    rows = rows_of(epochs)
     text = io.StringIO()
     names = list(dict.fromkeys(name for row in rows for name in row))
     writer = csv.DictWriter(text, names, lineterminator="\n")

@@ -30,16 +30,19 @@ from sortline.engine.packaged import packaged_bundles
 from sortline.engine.routing import Policy
 from sortline.evaluation.checks import Parity
 from sortline.evaluation.compare import Comparison
-from sortline.evaluation.gates import Gates, judge
+from sortline.evaluation.gates import Gates, Verdict, judge
+from sortline.flows.artefacts import keep
 from sortline.flows.bundle_files import stow, usable
 from sortline.flows.candidates import Made, bundle_name, drafted
 from sortline.flows.compared import Asker, compared, parity_on_photos
 from sortline.flows.finetune import made_by_finetune
 from sortline.flows.follow import resolve_policy
+from sortline.flows.inferred import Pictures as Source
 from sortline.flows.lines import register
 from sortline.flows.networks import Networks, Served
 from sortline.flows.probe import made_by_probe
 from sortline.flows.promote import promote
+from sortline.flows.run_report import Told, run_files
 from sortline.flows.runs import evidence_of, version_name
 from sortline.flows.training_data import TrainingData, training_data
 from sortline.jobs.context import Context
@@ -131,26 +134,7 @@ class _Work:
     def compare(self) -> dict[str, Any]:
         """The verdict, committed with the comparison behind it."""
         self.context.progress(phase="compare")
-        candidate = self.tools.networks.serve(self.bundle)
-        self.comparison = compared(
-            self.ask,
-            self.line.id,
-            self.data,
-            candidate,
-            self.live,
-            policy=self.policy,
-            check=self.context.check,
-        )
-        parity = [*self.exported, parity_on_photos(self.ask, self.data, candidate)]
-        with reading(self.tools.engine) as session:
-            groups = group_counts.version_groups(
-                session, self.version, version_summary(session, self.version.id)
-            )
-            retired = [one.name for one in list_classes(session, self.line.id) if one.retired_at is not None]
-        # Serving the bundle has held its golden pictures against the runtime already, and raised if they were wrong.
-        verdict = judge(
-            self.comparison, self.tools.gates, parity=parity, leaks=groups.leaks, golden=True, retired=retired
-        )
+        comparison, verdict = self.judged
         with writing(self.tools.engine) as session:
             store.set_outcome(
                 session,
@@ -159,7 +143,7 @@ class _Work:
                 live_hash=self.live_hash,
                 promote=verdict.promote,
                 verdict=verdict.as_json(),
-                comparison=self.comparison.as_json(),
+                comparison=comparison.as_json(),
             )
         return {"promote": verdict.promote, "text": verdict.text}
 
@@ -182,7 +166,17 @@ class _Work:
         return "promoted: it is live"
 
     def report(self) -> None:
-        """The run's page and files."""
+        """The run's page and files are kept."""
+        self.context.progress(phase="report")
+        with reading(self.tools.engine) as session:
+            run = store.get_run(session, self.run.id)
+            epochs = store.list_epochs(session, self.run.id)
+        pictures = Source(engine=self.tools.engine, blobs=self.tools.blobs)
+        comparison, verdict = self.judged
+        files = run_files(
+            Told(run, self.line, self.version, self.bundle, comparison, verdict, epochs), pictures
+        )
+        keep(self.tools.engine, self.tools.blobs, self.run.id, files, self.folder)
 
     @property
     def folder(self) -> Path:
@@ -212,10 +206,28 @@ class _Work:
         return training_data(self.tools.engine, self.version, remembered, check=self.context.check)
 
     @cached_property
-    def comparison(self) -> Comparison:
-        """The candidate beside what was live."""
+    def judged(self) -> tuple[Comparison, Verdict]:
+        """The candidate beside what was live, and what follows from that."""
         candidate = self.tools.networks.serve(self.bundle)
-        return compared(self.ask, self.line.id, self.data, candidate, self.live, policy=self.policy)
+        comparison = compared(
+            self.ask,
+            self.line.id,
+            self.data,
+            candidate,
+            self.live,
+            policy=self.policy,
+            check=self.context.check,
+        )
+        parity = [*self.exported, parity_on_photos(self.ask, self.data, candidate)]
+        with reading(self.tools.engine) as session:
+            summary = version_summary(session, self.version.id)
+            groups = group_counts.version_groups(session, self.version, summary)
+            retired = [one.name for one in list_classes(session, self.line.id) if one.retired_at is not None]
+        # Serving the bundle has held its golden pictures against the runtime already, and raised if they were wrong.
+        verdict = judge(
+            comparison, self.tools.gates, parity=parity, leaks=groups.leaks, golden=True, retired=retired
+        )
+        return comparison, verdict
 
     def policy(self, bundle: Bundle) -> Policy:
         """The line's policy under a bundle."""
