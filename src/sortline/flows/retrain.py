@@ -142,8 +142,8 @@ def _imported(engine: Engine, context: Context, import_id: str) -> Version | Non
         context.progress(phase="import", done=found.done, total=found.total)
         context.wait(LOOK_S)
     if found.state is not State.DONE:
-        why = f": {found.error}" if found.error else ""
-        raise NothingToTrain(f"the import {import_id} of its pictures {found.state}{why}")
+        became = "was cancelled" if found.state is State.CANCELLED else f"failed: {found.error}"
+        raise NothingToTrain(f"the import {import_id} of its pictures {became}")
     if found.version_id is None:
         return None
     with reading(engine) as session:
