@@ -6,6 +6,7 @@ import os
 import shutil
 import time
 import zipfile
+import zlib
 from collections.abc import Callable, Iterator
 from datetime import datetime
 from pathlib import Path, PurePosixPath
@@ -70,10 +71,9 @@ def usable(record: BundleRecord, bundles_dir: Path, blobs: Blobs) -> Bundle:
 def bundle_folder(record: BundleRecord, bundles_dir: Path) -> Path:
     """Where the bundle lies on this machine: in its data folder, where it was registered, or in the package."""
     places = [bundles_dir / record.hash, Path(record.path)]
-    if (found := next((place for place in places if place.is_dir()), None)) is not None:
-        return found
-    packaged = packaged_bundles().values()
-    return next((folder for folder in packaged if _manifest(folder).hash == record.hash), places[0])
+    if record.manifest is None:  # else it is in the blob store, where no upgrade of the package changes it
+        places += [folder for folder in packaged_bundles().values() if _manifest(folder).hash == record.hash]
+    return next((place for place in places if place.is_dir()), places[0])
 
 
 def bundle_zip(bundle: Bundle, moment: datetime, scratch: Path) -> Iterator[bytes]:
@@ -106,13 +106,15 @@ def bundle_from_zip(archive: Path, folder: Path) -> None:
             folder.mkdir(parents=True)
             for member in members:
                 _unpack(opened, member, folder / _place(archive, member.filename))
-    except (zipfile.BadZipFile, NotImplementedError, RuntimeError, EOFError) as error:
+    except FileExistsError as error:
+        raise BundleError(archive, "it holds more than one bundle") from error
+    except (zipfile.BadZipFile, zlib.error, NotImplementedError, RuntimeError, EOFError) as error:
         raise BundleError(archive, f"it is no ZIP that can be read ({error})") from error
 
 
 def _place(archive: Path, name: str) -> str:
     path = PurePosixPath(name)
-    if len(path.parts) > 2 or path.name not in _FILES:
+    if len(path.parts) > 2 or ".." in path.parts or path.name not in _FILES:
         raise BundleError(archive, f"it holds {name}, which is no file of a bundle")
     return path.name
 
