@@ -15,6 +15,7 @@ from sortline.catalogue.store import erasing
 from sortline.db.session import reading, writing
 from sortline.flows.thumbnails import forget
 from sortline.storage.blobs import Blobs
+from sortline.training.store import embeddings
 
 # Pictures a transaction: each takes its rows out of an index.
 _CHUNK = 100
@@ -47,6 +48,7 @@ def erase(engine: Engine, blobs: Blobs, thumbnails: Mapping[int, Blobs], hashes:
         part = wanted[start : start + _CHUNK]
         with writing(engine) as session:
             found = erasing.bury(session, part)
+            embeddings.forget(session, part)
         gone = (*found.buried, *found.already)
         for sha256 in gone:
             blobs.delete(sha256)
