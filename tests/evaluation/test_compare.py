@@ -4,7 +4,7 @@ import json
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from sortline.evaluation.answers import Answers
@@ -18,6 +18,7 @@ def test_the_difference_is_that_of_the_two_accuracies() -> None:
     found = compare(*with_counts(70, 12, 5, 13))
 
     assert found.shared is found.everything is found.judged
+    assert found.judged.elsewhere is None
     view = found.judged
     assert view.live is not None
     assert view.candidate.accuracy is not None
@@ -78,6 +79,7 @@ def test_a_class_that_live_does_not_know_is_review_for_it() -> None:
     assert everything.live.confusion.tolist() == [[10, 0, 0, 0], [2, 8, 0, 0], [0, 0, 0, 6]]
     assert everything.candidate.confusion.tolist()[2] == [1, 0, 5, 0]
     assert everything.live.classes[0].precision == pytest.approx(10 / 12)
+    assert (shared.elsewhere, everything.elsewhere) == ("another class", "review")
     new = everything.changes[2]
     assert (new.standing, new.evidence, new.live) == (Standing.NEW, Evidence.MEASURED, None)
 
@@ -156,6 +158,7 @@ def test_one_truth_for_both() -> None:
 @given(
     st.lists(st.tuples(st.sampled_from("abc"), st.sampled_from("abc"), st.sampled_from("abc")), min_size=1)
 )
+@settings(max_examples=40, deadline=None)
 def test_comparing_is_symmetric(rows: list[tuple[str, str, str]]) -> None:
     """The other way round differences change their sign and nothing else changes."""
     truth, ours, theirs = zip(*rows, strict=True)
@@ -176,6 +179,7 @@ def test_comparing_is_symmetric(rows: list[tuple[str, str, str]]) -> None:
 
 
 @given(st.integers(0, 40), st.integers(0, 2**32 - 1))
+@settings(max_examples=40, deadline=None)
 def test_class_changes_add_up_to_the_difference(count: int, seed: int) -> None:
     """What classes win and lose is what the whole wins and loses."""
     truth = np.random.default_rng(seed).choice(list("abc"), count).tolist()

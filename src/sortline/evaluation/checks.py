@@ -22,6 +22,7 @@ from sortline.evaluation.wording import (
     photos,
     points,
     recall,
+    small,
 )
 
 Rule = Literal["at-least-as-good", "non-inferior", "better"]
@@ -256,7 +257,7 @@ def agree(parity: Parity) -> Check:
     alike = round(parity.equal_answers * parity.images)
     detail = (
         f"{parity.between} answer {alike:,} of {photos(parity.images)} alike; they differ by at most "
-        f"{parity.largest_difference:.1e}, {parity.allowed:.1e} is allowed"
+        f"{small(parity.largest_difference)}, {small(parity.allowed)} is allowed"
     )
     # NaN is no agreement: it compares as False.
     return Check(

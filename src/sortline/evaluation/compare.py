@@ -124,12 +124,22 @@ class View:
         """How many pictures."""
         return self.candidate.images
 
+    @property
+    def elsewhere(self) -> str | None:
+        """What the last column of the confusion matrices holds; None where it is empty in both."""
+        both = [one.confusion for one in (self.candidate, self.live) if one is not None]
+        if not any(confusion[:, -1].any() for confusion in both):
+            return None
+        # A view has classes that one does not know, or answers that are none of its classes, never both.
+        shared = all(change.standing is Standing.SHARED for change in self.changes)
+        return "another class" if shared else "review"
+
     def as_json(self) -> dict[str, Any]:
         """Everything, as plain JSON."""
         document: dict[str, Any] = plain(self)
         for change, row in zip(self.changes, document["changes"], strict=True):
             row["recall_change"] = plain(change.recall_change)
-        return {"images": self.images} | document
+        return {"images": self.images, "elsewhere": self.elsewhere} | document
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

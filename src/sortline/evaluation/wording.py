@@ -41,6 +41,16 @@ def equals(p: float) -> str:
     return "< 0.001" if p < 0.001 else f"= {p:.3f}"
 
 
-def size(count: int) -> str:
+def small(value: float) -> str:
+    """A small number by its order: "2.1e-5"."""
+    return f"{value:.1e}".replace("e-0", "e-").replace("e+00", "")
+
+
+def size(count: float) -> str:
     """Bytes: "11.9 MB"."""
     return f"{count / 1e6:.1f} MB"
+
+
+def printable(text: str) -> str:
+    """The text with a replacement character for each that cannot be shown, or would turn the order of the others."""
+    return "".join(one if one.isprintable() else "\N{REPLACEMENT CHARACTER}" for one in text)
