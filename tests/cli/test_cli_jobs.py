@@ -3,11 +3,18 @@
 from __future__ import annotations
 
 import json
+import re
 import signal
+import time
 from datetime import UTC, datetime
 from pathlib import Path
 
+import httpx
+
+from sortline.cli.server import SHUTDOWN_SECONDS
+from sortline.db.base import metadata
 from sortline.db.engine import connect
+from sortline.db.migrate import migrate
 from sortline.db.session import writing
 from sortline.jobs import store, worker_store
 from sortline.jobs.job import LogLine, State
@@ -19,6 +26,7 @@ from tests.cli.test_cli_worker import running, soon
 def a_job(tmp_path: Path, *, state: State | None, error: str | None = None) -> str:
     """The id of a job that waits (None), or that a worker has ended in this state, with a line in its log."""
     engine = connect(f"sqlite:///{tmp_path / 'data' / 'sortline.db'}")
+    migrate(engine, metadata)
     with writing(engine) as session:
         job = store.enqueue(session, "train", {"line": "waste"}, who="tester")
         if state is not None and (taken := worker_store.take(session, job.id, "a")) is not None:
@@ -34,7 +42,6 @@ def a_job(tmp_path: Path, *, state: State | None, error: str | None = None) -> s
 
 def test_jobs_are_listed_and_shown(sortline: Sortline, tmp_path: Path) -> None:
     """For people and as JSON; a failed one with its reason."""
-    sortline("lines", "list")
     waits, failed = a_job(tmp_path, state=None), a_job(tmp_path, state=State.FAILED, error="the hub is away")
     listed = sortline("jobs", "list").stdout
     assert waits in listed
@@ -50,7 +57,6 @@ def test_jobs_are_listed_and_shown(sortline: Sortline, tmp_path: Path) -> None:
 
 def test_a_log_is_followed_to_the_end(sortline: Sortline, tmp_path: Path) -> None:
     """The exit code says whether the job succeeded."""
-    sortline("lines", "list")
     failed = a_job(tmp_path, state=State.FAILED, error="the hub is away")
     assert "epoch 1: 0.81" in sortline("jobs", "log", failed).stdout
     followed = sortline("jobs", "log", failed, "--follow")
@@ -60,14 +66,28 @@ def test_a_log_is_followed_to_the_end(sortline: Sortline, tmp_path: Path) -> Non
 
 def test_a_job_is_cancelled(sortline: Sortline, tmp_path: Path) -> None:
     """One that waits has ended."""
-    sortline("lines", "list")
     job = a_job(tmp_path, state=None)
     assert f"{job} is cancelled" in sortline("jobs", "cancel", job).stdout
 
 
+def test_a_watched_job_keeps_no_server(tmp_path: Path) -> None:
+    """A stream that is open when the server is told to stop ends then, not when its job does."""
+    job = a_job(tmp_path, state=None)
+    with running(tmp_path, "serve", "--port", "0") as server:
+        assert server.stdout is not None
+        (address,) = re.findall(r"http://[\d.:]+", server.stdout.readline())
+        with httpx.stream("GET", f"{address}/api/v1/jobs/{job}/events", timeout=30) as stream:
+            lines = stream.iter_lines()
+            assert next(lines) == "event: job"
+            server.send_signal(signal.SIGTERM)
+            begun = time.monotonic()
+            assert "event: end" not in list(lines)
+        server.wait(timeout=20)
+        assert time.monotonic() - begun < SHUTDOWN_SECONDS / 2
+
+
 def test_a_second_worker_is_refused_and_a_servers_own_stands_by(sortline: Sortline, tmp_path: Path) -> None:
     """In one line; with `up` beside it, the server runs, and its worker takes over when the other has ended."""
-    sortline("lines", "list")
     lock = tmp_path / "data" / "worker.lock"
     with running(tmp_path, "worker") as first:
         assert soon(lambda: lock.exists() and lock.read_text() == str(first.pid))

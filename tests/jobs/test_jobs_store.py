@@ -175,6 +175,16 @@ def test_whoever_lost_a_job_can_change_nothing(engine: Engine) -> None:
         assert [line.text for line in store.log_after(session, job.id)] == ["on it"]
 
 
+def test_a_job_is_let_go_of_by_whoever_has_it(engine: Engine) -> None:
+    """In the attempt that it has it in; then it waits again."""
+    job = taken(engine, enqueue(engine))
+    with writing(engine) as session:
+        assert not worker_store.release(session, job.id, "b", job.attempt)
+        assert not worker_store.release(session, job.id, "a", job.attempt + 1)
+        assert worker_store.release(session, job.id, "a", job.attempt)
+    assert waiting(engine) == [job.id]
+
+
 def test_a_worker_that_lives_after_all_is_not_buried(engine: Engine) -> None:
     """Its count has moved since it was looked at."""
     job = taken(engine, enqueue(engine), "a")

@@ -70,9 +70,12 @@ class Context:
     def check(self) -> None:
         """Nothing, as long as the job is to go on. Costs no query: call it for every batch.
 
+        It waits while the database has been away for long, for by then the job may be another worker's.
+
         Raises:
             Cancelled, Stopping, Lost: let them pass; half-done files are what `finally` is for.
         """
+        self._run.settle()
         if self._run.lost:
             raise Lost
         if self._run.cancelled:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import sys
 from collections.abc import Iterator
@@ -13,6 +14,8 @@ from typing import BinaryIO
 from sqlalchemy import Engine
 
 from sortline.errors import SortlineError
+
+log = logging.getLogger(__name__)
 
 NAME = "worker.lock"
 # Seconds between looks whether the other worker is gone.
@@ -44,16 +47,27 @@ def sole_worker(engine: Engine, *, wait: Event | None = None) -> Iterator[bool]:
         return
     folder = Path(engine.url.database or "").absolute().parent
     with (folder / NAME).open("a+b") as file:
-        while not _locked(file):
-            if wait is None:
-                raise AnotherWorker(folder, _process(file))
-            if wait.wait(LOOK_S):
-                yield False
-                return
+        if wait is not None and not _waited(file, wait):
+            yield False
+            return
+        if wait is None and not _locked(file):
+            raise AnotherWorker(folder, _process(file))
         file.truncate(0)
         file.write(str(os.getpid()).encode())
         file.flush()
         yield True
+
+
+def _waited(file: BinaryIO, stop: Event) -> bool:
+    """Whether the lock is ours, before that event is set."""
+    told = False
+    while not _locked(file):
+        if not told:
+            log.info("another worker is at work (process %s); this one stands by", _process(file))
+            told = True
+        if stop.wait(LOOK_S):
+            return False
+    return True
 
 
 def _process(file: BinaryIO) -> str:

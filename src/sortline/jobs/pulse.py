@@ -95,18 +95,16 @@ class Pulse:
                 self._troubled = False
 
     def _turn(self) -> None:
-        if time.monotonic() >= self._next_beat:
-            self._beat()
-            self._bury_the_dead()
-            self._next_beat = time.monotonic() + self._beat_s
-        self._read_and_write()
-
-    def _beat(self) -> None:
         # From before the write: whoever watches saw the count move no earlier.
-        at = time.monotonic()
-        with writing(self._engine) as session:
-            store.beat(session, self._worker)
-        self._beaten = at
+        begun, beats = time.monotonic(), time.monotonic() >= self._next_beat
+        if beats:
+            with writing(self._engine) as session:
+                store.beat(session, self._worker)
+        self._read_and_write()
+        if beats:
+            # Not before what is still this worker's was read: until then another may have taken it.
+            self._beaten, self._next_beat = begun, begun + self._beat_s
+            self._bury_the_dead()
 
     def _bury_the_dead(self) -> None:
         with reading(self._engine) as session:

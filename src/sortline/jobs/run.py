@@ -35,7 +35,7 @@ class Run:
         """
         self.job = job
         self.cancelled = job.cancelling
-        self._lost = False
+        self.lost = False
         self._stopping, self._known_until = stopping, known_until
         self._lock = threading.Lock()
         self._woken = threading.Event()
@@ -45,11 +45,6 @@ class Run:
         self._step_done = False
         self._lines: list[LogLine] = []
         self._number = last_line
-
-    @property
-    def lost(self) -> bool:
-        """Whether the job is, or by now may be, another worker's."""
-        return self._lost or time.monotonic() > self._known_until()
 
     @property
     def stopping(self) -> bool:
@@ -63,8 +58,17 @@ class Run:
 
     def lose(self) -> None:
         """The job is another's."""
-        self._lost = True
+        self.lost = True
         self._woken.set()
+
+    def settle(self) -> None:
+        """Returns once it is known whose the job is, or the worker is to end.
+
+        That is at once, unless the database has been away so long that others may have taken this worker for dead.
+        Then nothing goes on until it is back, so that no step is run by two, and none is lost if nobody did.
+        """
+        while time.monotonic() > self._known_until() and not (self.lost or self.stopping):
+            time.sleep(0.1)
 
     def wait(self, seconds: float) -> None:
         """Returns after this long, or as soon as the job is to end."""

@@ -37,6 +37,8 @@ POLL_S = 0.1
 AT_ONCE = 4
 # Seconds that jobs have to end when the worker is told to.
 GRACE_S = 8.0
+# Seconds between looks for jobs that are this worker's and that it does not do.
+TIDY_S = 3.0
 # Logs of jobs that ended longer ago are forgotten, some of them at each sweep.
 KEEP_LOGS, SWEEP_S = timedelta(days=90), 60.0
 
@@ -70,8 +72,8 @@ def run_jobs(
     life another worker is taken for dead. `grace_s`: how long handlers have to end.
     """
     worker = Worker(engine, kinds, stop, silence_s=silence_s)
-    worker.open()
     timetable = worker.timetable(schedules)
+    worker.open()
     try:
         while not stop.is_set():
             try:
@@ -108,7 +110,7 @@ class Worker:
             buried=self._buried.append,
             silence_s=silence_s,
         )
-        self._next_sweep = time.monotonic() + SWEEP_S
+        self._next_sweep = self._next_tidying = 0.0
 
     def open(self) -> None:
         """The worker is known to others and what dead ones left waits for it."""
@@ -142,14 +144,30 @@ class Worker:
         """Enqueues what is due, begins what waits and has room, and tidies up now and then."""
         self._enqueue_due(timetable)
         self._take_waiting()
-        while self._buried:
-            self._durable.bury(self._buried.pop())
+        if time.monotonic() >= self._next_tidying:
+            self._next_tidying = time.monotonic() + TIDY_S
+            self._let_go_of_strays()
         if time.monotonic() >= self._next_sweep:
             self._next_sweep = time.monotonic() + SWEEP_S
-            self._sweep()
+            try:
+                self._sweep()
+            except Exception:  # it is tried again, and no job waits for it
+                log.exception("the records of ended jobs were not tidied up")
+
+    def _let_go_of_strays(self) -> None:
+        """What is this worker's by its row but not at work here waits again: it could not write that it gave it up."""
+        with reading(self._engine) as session:
+            mine = worker_store.mine(session, self.name)
+        for job_id, attempt in mine:
+            # Looked up after the row: one that has ended since is refused by `release`.
+            if job_id not in self._runs:
+                with writing(self._engine) as session:
+                    worker_store.release(session, job_id, self.name, attempt)
 
     def _sweep(self) -> None:
-        """Forgets some of what nobody will ask for again: steps of ended jobs, logs of old ones."""
+        """Forgets some of what nobody will ask for again: queues of dead workers, steps of ended jobs, old logs."""
+        while self._buried:
+            self._durable.bury(self._buried.pop())
         now, kept = datetime.now(UTC), self._durable.oldest()
         with reading(self._engine) as session:
             ended = store.long_ended(session, kept, now - timedelta(seconds=SWEEP_S))
@@ -200,8 +218,8 @@ class Worker:
             self._durable.start(job)
         except Exception as error:  # a job that cannot begin holds up nobody
             log.warning("the job %s cannot begin: %s", job.id, error, exc_info=error)
-            self._pulse.end(run, State.FAILED, _line(error))
             del self._runs[job.id]
+            self._pulse.end(run, State.FAILED, _line(error))
 
     def _do(self, job_id: str) -> None:
         """Does a job that was taken, in a thread of DBOS's. Raises Stopping where it has not ended."""

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from sqlalchemy import ColumnElement, and_, case, delete, exists, func, insert, or_, select, update
@@ -17,6 +17,7 @@ from sqlalchemy.exc import IntegrityError
 from sortline.db import upsert
 from sortline.db.session import Session
 from sortline.jobs.job import Job, LogLine, State
+from sortline.jobs.process import is_gone
 from sortline.jobs.store import COLUMNS, job_of
 from sortline.jobs.tables import job_log, jobs, workers
 
@@ -52,6 +53,12 @@ def beats(session: Session) -> dict[str, int]:
     lost = select(jobs.c.worker).where(jobs.c.state == State.RUNNING, jobs.c.worker.is_not(None)).distinct()
     known = {row.id: row.beats for row in session.execute(select(workers.c.id, workers.c.beats))}
     return dict.fromkeys(session.scalars(lost), 0) | known
+
+
+def any_alive(session: Session, silence: timedelta) -> bool:
+    """Whether some worker said within this time that it lives, by its machine's clock, and is not known to be gone."""
+    query = select(workers.c.id).where(workers.c.seen_at > datetime.now(UTC) - silence)
+    return any(not is_gone(worker) for worker in session.scalars(query))
 
 
 def bury(session: Session, worker: str, count: int) -> list[str] | None:
@@ -156,6 +163,17 @@ def end(session: Session, job: Job, state: State, error: str | None = None) -> b
     finished = None if state is State.QUEUED else datetime.now(UTC)
     statement = (
         update(jobs).where(_held(job)).values(state=state, error=error, finished_at=finished, worker=None)
+    )
+    return session.execute(statement).rowcount == 1
+
+
+def release(session: Session, job_id: str, worker: str, attempt: int) -> bool:
+    """Whether the job was this worker's, in this attempt; then it waits again."""
+    statement = (
+        update(jobs)
+        .where(jobs.c.id == job_id, jobs.c.state == State.RUNNING)
+        .where(jobs.c.worker == worker, jobs.c.attempt == attempt)
+        .values(state=State.QUEUED, worker=None)
     )
     return session.execute(statement).rowcount == 1
 
