@@ -165,3 +165,4 @@ def test_mistakes_come_surest_first() -> None:
     assert first.confidence == pytest.approx(0.99, abs=1e-6)
     assert (second.key, second.flagged, second.live) == ("0", True, "a")
     assert mistakes(answers, limit=1) == (mistakes(answers)[0],)
+    assert [one.key for one in mistakes(answers, pictured=["0"])] == ["0", "1"]

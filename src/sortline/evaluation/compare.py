@@ -202,11 +202,13 @@ def compare(
     resamples: int = RESAMPLES,
     seed: int = 0,
     most_mistakes: int = 24,
+    pictured: Collection[str] | None = None,
 ) -> Comparison:
     """The two beside each other on the pictures that both answered, paired by key, in any order.
 
     `candidate_trained` and `live_trained` hold the keys of the pictures each was trained or tuned on; these are left
-    out and counted. The same seed gives the same intervals.
+    out and counted. The same seed gives the same intervals. `pictured` are the keys of the pictures that can be shown;
+    mistakes on them come first.
 
     Raises:
         ValueError: the two disagree on a picture's true class.
@@ -229,7 +231,7 @@ def compare(
         left_out=replace(left_out, elsewhere=elsewhere, unknown=unknown),
         candidate_measured=candidate_measured or Measured(),
         live_measured=None if theirs is None else live_measured or Measured(),
-        mistakes=mistakes(ours, theirs, limit=most_mistakes),
+        mistakes=mistakes(ours, theirs, limit=most_mistakes, pictured=pictured),
     )
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -185,13 +185,22 @@ def outlier_figures(
     )
 
 
-def mistakes(answers: Answers, live: Answers | None = None, *, limit: int = 24) -> tuple[Mistake, ...]:
+def mistakes(
+    answers: Answers,
+    live: Answers | None = None,
+    *,
+    limit: int = 24,
+    pictured: Collection[str] | None = None,
+) -> tuple[Mistake, ...]:
     """The wrong answers of which the bundle is surest, at most `limit`, of pictures whose class it knows.
 
-    `live` are another bundle's answers for the same pictures in the same order.
+    `live` are another bundle's answers for the same pictures in the same order; `pictured` the keys of those that can
+    be shown, which come first.
     """
     wrong = np.flatnonzero(answers.known & ~answers.right)
-    surest = wrong[np.argsort(-answers.confidences[wrong], kind="stable")][:limit]
+    shown = None if pictured is None else frozenset(pictured)
+    blank = np.array([shown is not None and answers.keys[row] not in shown for row in wrong.tolist()], bool)
+    surest = wrong[np.lexsort((-answers.confidences[wrong], blank))][:limit]
     return tuple(
         Mistake(
             key=answers.keys[row],

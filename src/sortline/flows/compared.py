@@ -126,6 +126,8 @@ def compared(
         live_trained=_among(answers.keys, live.bundle) if live else (),
         candidate_measured=measured[0],
         live_measured=measured[1],
+        # Of what is only remembered there is no picture to show.
+        pictured=data.pictures.hashes,
     )
 
 
