@@ -174,7 +174,7 @@ def _import(
     from sortline.wiring import import_tools
 
     source = open_for(Request(location=location, kind=kind, options=options))
-    with source, _stopped_by_signals() as stop:
+    with source, stopped_by_signals() as stop:
         for note in source.problems:
             typer.echo(note, err=True)
         with writing(ready.engine) as session:
@@ -199,7 +199,7 @@ def _import(
 
 
 @contextmanager
-def _stopped_by_signals() -> Iterator[threading.Event]:
+def stopped_by_signals() -> Iterator[threading.Event]:
     """An event that Ctrl-C and SIGTERM set; a second Ctrl-C ends at once."""
     stop = threading.Event()
 

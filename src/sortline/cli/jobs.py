@@ -46,7 +46,7 @@ def list_(
     table = Table("job", "kind", "state", "progress", "created", "by", box=None, header_style="bold")
     for job in found:
         created = job.created_at.astimezone().strftime("%Y-%m-%d %H:%M:%S")
-        table.add_row(job.id, Text(job.kind), _state(job), Text(_progress(job)), created, Text(job.who))
+        table.add_row(job.id, Text(job.kind), _state(job), Text(progress_words(job)), created, Text(job.who))
     console = Console(soft_wrap=True)
     if not console.is_terminal:
         console.width = 200  # a pipe has no width
@@ -78,20 +78,31 @@ def log(
     data_dir: DataDir = None,
 ) -> None:
     """Print a job's log. With --follow until the job ends, and with exit code 1 unless it succeeded."""
-    from sortline.jobs.job import State
     from sortline.wiring import installation
 
     with installation(settings(data_dir=data_dir)) as ready:
-        after = 0
-        while True:
-            job, lines = _look(ready.engine, job_id, after)
-            for line in lines:
-                after = line.number
-                typer.echo(f"{line.at.astimezone():%H:%M:%S} {line.text}")
-            if not lines:
-                if job.ended or not follow:
-                    break
-                time.sleep(LOOK_S)
+        print_log(ready.engine, job_id, follow=follow)
+
+
+def print_log(engine: "Engine", job_id: str, *, follow: bool) -> None:
+    """The job's log is printed; with `follow` until the job ends, and then the command.
+
+    Raises:
+        typer.Exit: when followed to its end, with 1 unless it succeeded.
+        UnknownJob: there is none of this id.
+    """
+    from sortline.jobs.job import State
+
+    after = 0
+    while True:
+        job, lines = _look(engine, job_id, after)
+        for line in lines:
+            after = line.number
+            typer.echo(f"{line.at.astimezone():%H:%M:%S} {line.text}")
+        if not lines:
+            if job.ended or not follow:
+                break
+            time.sleep(LOOK_S)
     if follow:
         typer.echo(f"{job.state}{f': {job.error}' if job.error else ''}", err=True)
         raise typer.Exit(0 if job.state is State.SUCCEEDED else 1)
@@ -132,7 +143,7 @@ def _state(job: "Job") -> str:
     return "cancelling" if job.cancelling and not job.ended else job.state
 
 
-def _progress(job: "Job") -> str:
+def progress_words(job: "Job") -> str:
     """`training 3 of 20, 40 s left`, as far as it is known; of a failed job the error."""
     if job.error:
         return job.error

@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from sortline import __version__
-from sortline.cli import bundles, classify, data, doctor, jobs, lines, models, up, worker
+from sortline.cli import bundles, classify, data, doctor, jobs, lines, models, runs, train, up, worker
 from sortline.errors import SortlineError
 
 # Commands of their own; groups follow below.
@@ -16,6 +16,7 @@ COMMANDS: dict[str, Callable[..., None]] = {
     "serve": up.serve,
     "worker": worker.worker,
     "classify": classify.classify,
+    "train": train.train,
     "doctor": doctor.doctor,
 }
 GROUPS = {
@@ -23,6 +24,7 @@ GROUPS = {
     "data": data.app,
     "bundles": bundles.app,
     "models": models.app,
+    "runs": runs.app,
     "jobs": jobs.app,
 }
 

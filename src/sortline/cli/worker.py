@@ -6,6 +6,7 @@ import signal
 import subprocess
 import sys
 import threading
+from collections.abc import Container
 from contextlib import suppress
 from typing import TYPE_CHECKING, Annotated
 
@@ -47,20 +48,24 @@ def worker(
     # A server's own worker stands by where another has the database already, and takes over when that ends.
     standby = stop if with_parent else None
     with installation(chosen) as ready, sole_worker(ready.engine, wait=standby) as alone:
-        ended = _work(ready, stop) if alone else True
+        ended = work_until(ready, stop) if alone else True
     if not ended:
         os._exit(
             0
         )  # a handler that looks up never would keep the process; its job goes on with the next worker
 
 
-def _work(ready: "Installation", stop: threading.Event) -> bool:
-    """Does jobs, and beside them the upkeep, until told to stop. Whether all of it has ended then."""
+def work_until(ready: "Installation", stop: threading.Event, *, only: Container[str] | None = None) -> bool:
+    """Does jobs, and beside them the upkeep, until told to stop. Whether all of it has ended then.
+
+    Of the upkeep's tasks `only` those of these names are done, where it is given.
+    """
     from sortline.flows.work import work
     from sortline.jobs.worker import run_jobs
     from sortline.wiring import SCHEDULES, job_kinds, tasks
 
-    upkeep = threading.Thread(target=work, args=(tasks(ready), stop), name="upkeep")
+    wanted = [task for task in tasks(ready) if only is None or task.name in only]
+    upkeep = threading.Thread(target=work, args=(wanted, stop), name="upkeep")
     upkeep.start()
     try:
         return run_jobs(ready.engine, job_kinds(ready), SCHEDULES, stop)

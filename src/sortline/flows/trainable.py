@@ -35,14 +35,18 @@ def check_labelled(session: Session, line_id: int) -> None:
     Raises:
         NothingToTrain: it is not; says what is missing.
     """
-    staged = wanted_after(session, line_id, None, staged_plan(), 0, 1)
-    if not staged and active_version(session, line_id) is None:
+    if not waits_for_version(session, line_id) and active_version(session, line_id) is None:
         raise NothingToTrain(
             "no picture is labelled yet; send pictures with their classes (class_names), or class folders in a ZIP "
             "(data_zip), or label those that wait for review"
         )
     labelled = set(labelled_classes(session, line_id))
     _require_two(session, line_id, labelled, "send pictures of another class")
+
+
+def waits_for_version(session: Session, line_id: int) -> bool:
+    """Whether labels were given, corrected or undone since a version last took them up."""
+    return bool(wanted_after(session, line_id, None, staged_plan(), 0, 1))
 
 
 def new_classes(session: Session, line_id: int, labels: Iterable[str] = ()) -> list[str]:
