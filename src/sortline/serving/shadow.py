@@ -105,13 +105,11 @@ class Shadow:
     def _work(self) -> None:
         written = time.monotonic()
         while not self._stop.is_set():
-            self._some.wait(FLUSH_EVERY_S)
-            self._some.clear()
-            while not self._stop.is_set() and (sight := self._next()) is not None:
+            if (sight := self._next()) is not None:
                 self._look(sight)
-                if time.monotonic() - written >= FLUSH_EVERY_S:
-                    self._write()
-                    written = time.monotonic()
+            else:
+                self._some.wait(FLUSH_EVERY_S)
+                self._some.clear()
             if time.monotonic() - written >= FLUSH_EVERY_S:
                 self._write()
                 written = time.monotonic()
