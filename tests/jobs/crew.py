@@ -100,6 +100,13 @@ def odd(context: Context) -> None:
     context.log("no \0NUL")
 
 
+def fickle(context: Context) -> None:
+    """Steps of another name each time a worker takes it."""
+    context.step(f"as {context.attempt}", lambda: context.attempt)
+    note("fickle", context.job.id)
+    context.step("wait", lambda: context.wait(60))
+
+
 def tick(context: Context) -> None:
     """Says when it ran."""
     note("ticks", context.job.id)
@@ -118,6 +125,7 @@ KINDS = {
     "flaky": JobKind(run=flaky),
     "broken": JobKind(run=broken),
     "odd": JobKind(run=odd),
+    "fickle": JobKind(run=fickle),
     "tick": JobKind(run=tick),
     "deaf": JobKind(run=deaf),
 }

@@ -7,6 +7,8 @@ import subprocess
 
 import pytest
 
+from sortline.db.session import writing
+from sortline.jobs import worker_store
 from sortline.jobs.job import State
 from tests.jobs.crews import Crew, soon
 
@@ -35,6 +37,31 @@ def test_a_job_goes_on_after_kill_9(crew: Crew) -> None:
     assert begun[:2] == [0, 1]
     assert len(begun) == 6  # the one that was killed, twice
     assert crew.ended(following).state is State.SUCCEEDED
+
+
+def test_a_job_whose_worker_died_before_it_began_is_done(crew: Crew) -> None:
+    """It was taken, and nothing more is known of whoever took it."""
+    job = crew.enqueue("count", {"steps": 1, "seconds": 0.0})
+    with writing(crew.engine) as session:
+        assert worker_store.take(session, job.id, "nobody") is not None
+    crew.start(silence_s=1)
+    done = crew.ended(job)
+    assert (done.state, done.attempt) == (State.SUCCEEDED, 2)
+
+
+def test_a_job_whose_steps_changed_meanwhile_fails(crew: Crew) -> None:
+    """As after an upgrade: what is kept under another name is no result of this step, and the job says so."""
+    if crew.engine.dialect.name != "sqlite":
+        pytest.skip("nothing in it is of the database")
+    worker = crew.start()
+    job = crew.enqueue("fickle")
+    soon(lambda: crew.notes("fickle") == [job.id])
+    worker.kill()
+    worker.wait()
+    crew.start()
+    failed = crew.ended(job)
+    assert failed.state is State.FAILED
+    assert "another version of Sortline" in str(failed.error)
 
 
 def test_a_worker_that_is_told_to_stop_leaves_its_job_waiting(crew: Crew) -> None:
