@@ -37,7 +37,7 @@ from sortline.flows.uploads import sweep_uploads, uploads_folder
 from sortline.flows.work import Task, build_next, rebase_next, run_next_import, summary_next
 from sortline.jobs import tables as _jobs
 from sortline.jobs.schedule import Schedule
-from sortline.jobs.worker import JobKind
+from sortline.jobs.worker import AT_ONCE, JobKind
 from sortline.lines import store as lines
 from sortline.lines import tables as _lines
 from sortline.lines.line import LineExists
@@ -226,7 +226,11 @@ def job_kinds(ready: Installation) -> Mapping[str, JobKind]:
         networks=Networks(partial(_network, ready)),
         gates=Gates(),
     )
-    return {TRAIN: JobKind(run=partial(train, tools)), RETRAIN: JobKind(run=partial(retrain, tools))}
+    return {
+        # As many as a worker does at all: a line whose probe takes seconds does not wait for others that train for hours.
+        TRAIN: JobKind(run=partial(train, tools), at_once=AT_ONCE),
+        RETRAIN: JobKind(run=partial(retrain, tools)),
+    }
 
 
 def _network(ready: Installation, bundle: Bundle) -> Runtime:
