@@ -1,7 +1,8 @@
-"""Fine-tuning end to end on a tiny network and drawn photos: it learns, resumes, and exports what it learned."""
+"""Fine-tuning end to end on a tiny network and drawn photos: it learns, tells, stops, and leaves what it learned."""
 
 import csv
 import dataclasses
+import json
 from pathlib import Path
 
 import numpy as np
@@ -9,152 +10,188 @@ import pytest
 
 torch = pytest.importorskip("torch", reason="training needs the extra: pip install 'sortline[train]'")
 pytest.importorskip("timm", reason="training needs the extra: pip install 'sortline[train]'")
-pytest.importorskip("onnx", reason="training needs the extra: pip install 'sortline[train]'")
 
-from safetensors.torch import save_file  # noqa: E402  # only where torch is installed
+from safetensors.torch import load_file  # noqa: E402  # only where torch is installed
 
-from sortline.engine.onnx_runtime import OnnxRuntime  # noqa: E402
-from sortline.training.dataset import Normalise, Photos, mix, vary  # noqa: E402
-from sortline.training.export import linear_head, parity, to_onnx  # noqa: E402
-from sortline.training.finetune import build_network, finetune, load_backbone, predict  # noqa: E402
-from sortline.training.recipe import Augmentation, Recipe  # noqa: E402
+from sortline.training.checkpoint import AnotherRun  # noqa: E402
+from sortline.training.dataset import Photos  # noqa: E402
+from sortline.training.finetune import TooFewPhotos, finetune  # noqa: E402
+from sortline.training.head import loss_function, predict  # noqa: E402
+from sortline.training.moments import Moment  # noqa: E402
+from sortline.training.recipe import FinetuneRecipe  # noqa: E402
+from tests.training_photos import TINY, saved_weights, stripes  # noqa: E402
 
-# PyTorch's own: JIT and ONNX export announce their successors.
-pytestmark = [
-    pytest.mark.filterwarnings("ignore::DeprecationWarning"),
-    pytest.mark.filterwarnings("ignore::FutureWarning"),
-    pytest.mark.filterwarnings("ignore::UserWarning:torch"),
-]
-
-TINY = Recipe(
-    backbone="mobilenetv2_035",
-    batch_size=8,
-    head_steps=60,
-    epochs=2,
-    learning_rate=1e-3,
-    sizes=((0.0, 32), (0.5, 64)),
-    serving_size=64,
-    photo_size=64,
-    bfloat16=False,
-)
+SILENT: list[Moment] = []
 
 
-def stripes(count: int, seed: int) -> Photos:
-    """Photos of two classes, mostly red and mostly blue, with noise."""
-    random = np.random.default_rng(seed)
-    labels = np.arange(count) % 2
-    pixels = random.integers(0, 90, (count, 64, 64, 3), dtype=np.uint8)
-    pixels[labels == 0, ..., 0] += 160
-    pixels[labels == 1, ..., 2] += 160
-    return Photos(pixels=pixels, labels=labels.astype(np.int64))
+def with_weights(tmp_path: Path) -> FinetuneRecipe:
+    """TINY on from weights in a file, so that there is something to freeze."""
+    return dataclasses.replace(TINY, weights=str(saved_weights(tmp_path)))
 
 
-@pytest.fixture
-def weights(tmp_path: Path) -> Path:
-    """Untrained backbone weights as a safetensors file."""
-    torch.manual_seed(0)
-    save_file(build_network(TINY, 0).state_dict(), tmp_path / "backbone.safetensors")
-    return tmp_path / "backbone.safetensors"
+def test_a_run_learns_and_leaves_what_it_learned(tmp_path: Path) -> None:
+    """Two epochs on red against blue: logged with their sizes, the kept weights tell the two apart and lie there."""
+    validation, work = stripes(16, seed=1), tmp_path / "work"
 
+    outcome = finetune(stripes(32, seed=0), validation, classes=2, recipe=with_weights(tmp_path), work=work)
 
-def test_a_run_learns_and_logs_every_epoch(weights: Path, tmp_path: Path) -> None:
-    """Two epochs on red against blue are logged with their sizes, and the kept weights tell the two apart."""
-    validation = stripes(16, seed=1)
-
-    outcome = finetune(stripes(32, seed=0), validation, 2, weights, tmp_path / "work", TINY)
-
-    with (tmp_path / "work" / "training_log.csv").open(newline="") as file:
+    with (work / "training_log.csv").open(newline="") as file:
         rows = list(csv.DictReader(file))
-    assert [(row["epoch"], row["size"]) for row in rows] == [("1", "32"), ("2", "64")]
-    answers = predict(outcome.network, validation, TINY).argmax(1).numpy()
-    assert (answers == validation.labels).mean() == outcome.best.validation_accuracy
+    assert [(row["epoch"], row["size"]) for row in rows] == [("1", "32"), ("2", "48")]
+    assert json.loads((work / "training_log.json").read_text()) == [
+        dataclasses.asdict(epoch) for epoch in outcome.epochs
+    ]
+    answers = predict(outcome.network, validation, outcome.recipe).argmax(1).numpy()
+    assert (answers == validation.labels).mean() == outcome.best.validation_accuracy == 1.0
+    best, last = load_file(work / "best.safetensors"), load_file(work / "last.safetensors")
+    assert best.keys() == last.keys() == outcome.network.state_dict().keys()
+    assert all(torch.equal(best[name], value) for name, value in outcome.network.state_dict().items())
+    assert "multiply-accumulates" in (work / "model_summary.txt").read_text()
 
 
-def test_a_stopped_run_goes_on(weights: Path, tmp_path: Path) -> None:
-    """A run of two epochs equals one stopped after the first and started again."""
-    train, validation = stripes(16, seed=0), stripes(8, seed=1)
-    at_once = finetune(train, validation, 2, weights, tmp_path / "once", TINY)
-    stopped = _run_one_epoch(train, validation, weights, tmp_path / "twice")
-    resumed = finetune(train, validation, 2, weights, tmp_path / "twice", TINY)
+def test_every_phase_is_told(tmp_path: Path) -> None:
+    """The observer hears of features, the head and each batch, with pace, ETA and the epochs that have ended."""
+    heard: list[Moment] = []
 
-    assert stopped == 1
-    assert [e.train_loss for e in resumed.epochs] == pytest.approx(
-        [e.train_loss for e in at_once.epochs], rel=1e-3
+    finetune(
+        stripes(32, seed=0),
+        stripes(8, seed=1),
+        classes=2,
+        recipe=with_weights(tmp_path),
+        work=tmp_path / "work",
+        observe=heard.append,
     )
 
+    assert list(dict.fromkeys(moment.phase for moment in heard)) == ["features", "head", "all layers"]
+    batches = [m for m in heard if m.phase == "all layers" and not m.ended]
+    assert [(m.epoch, m.batch, m.batches) for m in batches] == [
+        (e, b, 4) for e in (1, 2) for b in (1, 2, 3, 4)
+    ]
+    assert all(m.eta_seconds is not None and m.images_per_second for m in batches)
+    assert [(m.epoch, len(m.log)) for m in heard if m.ended] == [(1, 1), (2, 2)]
 
-def test_a_run_out_of_time_ends(weights: Path, tmp_path: Path) -> None:
+
+def test_from_scratch_there_is_no_phase_of_the_head(tmp_path: Path) -> None:
+    """Without weights there is nothing to freeze."""
+    heard: list[Moment] = []
+    recipe = dataclasses.replace(TINY, epochs=1)
+
+    finetune(
+        stripes(8, seed=0), stripes(4, seed=1), classes=2, recipe=recipe, work=tmp_path, observe=heard.append
+    )
+
+    assert {moment.phase for moment in heard} == {"all layers"}
+
+
+class Cancelled(Exception):
+    """What an observer raises."""
+
+
+def test_what_the_observer_raises_ends_the_run_which_goes_on_later(tmp_path: Path) -> None:
+    """A run cancelled in mid-epoch goes on at the next batch, to the weights of a run that was not."""
+    train, validation = stripes(24, seed=0), stripes(8, seed=1)
+
+    def cancel(moment: Moment) -> None:
+        if (moment.epoch, moment.batch) == (2, 2):
+            raise Cancelled
+
+    whole = finetune(train, validation, classes=2, recipe=TINY, work=tmp_path / "whole")
+    with pytest.raises(Cancelled):
+        finetune(train, validation, classes=2, recipe=TINY, work=tmp_path / "cut", observe=cancel)
+    heard: list[Moment] = []
+    finetune(train, validation, classes=2, recipe=TINY, work=tmp_path / "cut", observe=heard.append)
+
+    assert (heard[0].epoch, heard[0].batch) == (2, 3)
+    assert [e.train_loss for e in heard[-1].log] == [e.train_loss for e in whole.epochs]
+    for name in ("best.safetensors", "last.safetensors"):
+        assert (tmp_path / "cut" / name).read_bytes() == (tmp_path / "whole" / name).read_bytes()
+
+
+def test_a_finished_run_is_not_run_again(tmp_path: Path) -> None:
+    """Asked for once more, it gives the same outcome at once."""
+    train, validation = stripes(16, seed=0), stripes(8, seed=1)
+    first = finetune(train, validation, classes=2, recipe=TINY, work=tmp_path)
+    heard: list[Moment] = []
+
+    again = finetune(train, validation, classes=2, recipe=TINY, work=tmp_path, observe=heard.append)
+
+    assert (heard, again.epochs) == ([], first.epochs)
+
+
+def test_a_folder_of_another_run_is_refused(tmp_path: Path) -> None:
+    """A checkpoint of another recipe is not gone on from."""
+    train, validation = stripes(16, seed=0), stripes(8, seed=1)
+    recipe = dataclasses.replace(TINY, epochs=1)
+    finetune(train, validation, classes=2, recipe=recipe, work=tmp_path)
+
+    with pytest.raises(AnotherRun, match=r"checkpoint\.pt is of another run"):
+        finetune(train, validation, classes=2, recipe=dataclasses.replace(recipe, seed=1), work=tmp_path)
+
+
+def test_a_run_out_of_time_ends(tmp_path: Path) -> None:
     """With no minutes to spend the schedule is over after one epoch, however many were asked for."""
     recipe = dataclasses.replace(TINY, epochs=50, minutes=1e-6)
 
-    outcome = finetune(stripes(8, seed=0), stripes(4, seed=1), 2, weights, tmp_path / "work", recipe)
+    outcome = finetune(stripes(8, seed=0), stripes(4, seed=1), classes=2, recipe=recipe, work=tmp_path)
 
     assert len(outcome.epochs) == 1
 
 
-def test_the_export_answers_as_the_network_does() -> None:
-    """ONNX Runtime gives PyTorch's logits for any batch size, and the head makes them from the embedding."""
-    torch.manual_seed(0)
-    network = build_network(TINY, 3).eval()
-    pictures = np.random.default_rng(0).integers(0, 256, (5, 64, 64, 3), dtype=np.uint8)
+def test_patience_ends_a_run(tmp_path: Path) -> None:
+    """A rate too small to learn anything: the first epoch stays the best, and the run ends early."""
+    recipe = dataclasses.replace(TINY, epochs=50, patience=2, learning_rate=1e-12, warmup=0, ema_decay=0.9)
+    noise = dataclasses.replace(stripes(8, seed=1), labels=np.array([0, 0, 0, 0, 1, 1, 1, 1]))
 
-    model = to_onnx(network, TINY)
+    outcome = finetune(stripes(8, seed=0), noise, classes=2, recipe=recipe, work=tmp_path)
 
-    found = parity(network, model, pictures, TINY)
-    assert (found.photos, found.equal_answers) == (5, 1.0)
-    assert found.largest_logit_difference < 1e-4
-    outputs, head = OnnxRuntime(model).infer(pictures, features=True), linear_head(network)
-    assert outputs.features is not None
-    assert outputs.embedding == pytest.approx(outputs.features.mean(axis=(2, 3)), abs=1e-5)
-    assert outputs.logits == pytest.approx(outputs.embedding @ head.weight.T + head.bias, abs=1e-4)
+    assert len(outcome.epochs) == outcome.best.epoch + 2 < 50
 
 
-def test_weights_of_another_network_are_refused(weights: Path) -> None:
-    """The error names the file instead of training from noise."""
-    with pytest.raises(ValueError, match=r"backbone\.safetensors does not fit mobilenetv2_050"):
-        load_backbone(weights, dataclasses.replace(TINY, backbone="mobilenetv2_050"))
+def test_without_validation_photos_the_last_epoch_is_kept(tmp_path: Path) -> None:
+    """There is nothing to choose by."""
+    none = Photos(pixels=np.empty((0, 48, 48, 3), np.uint8), labels=np.empty(0, np.int64))
+
+    outcome = finetune(stripes(8, seed=0), none, classes=2, recipe=TINY, work=tmp_path)
+
+    assert (outcome.best.epoch, outcome.best.validation_accuracy) == (2, None)
 
 
-def test_variation_keeps_shape_and_is_repeatable() -> None:
-    """The same seed varies photos the same, another seed differently."""
-    pixels = torch.from_numpy(stripes(4, seed=0).pixels)
-    normalise = Normalise(mean=TINY.mean, std=TINY.std)
-
-    def varied(seed: int) -> torch.Tensor:
-        return vary(pixels, 48, Augmentation(), torch.Generator().manual_seed(seed), normalise=normalise)
-
-    assert varied(1).shape == (4, 3, 48, 48)
-    assert torch.equal(varied(1), varied(1))
-    assert not torch.equal(varied(1), varied(2))
+def test_too_few_photos_are_refused(tmp_path: Path) -> None:
+    """One photo is no set."""
+    with pytest.raises(TooFewPhotos):
+        finetune(stripes(1, seed=0), stripes(1, seed=1), classes=2, recipe=TINY, work=tmp_path)
 
 
-@pytest.mark.parametrize("seed", range(6))
-def test_mixed_targets_stay_shares(seed: int) -> None:
-    """Whatever mix is drawn, each photo's targets sum to one."""
-    how = Augmentation(mix=1.0)
-    generator = torch.Generator().manual_seed(seed)
+def test_classes_without_a_photo_and_many_classes(tmp_path: Path) -> None:
+    """200 classes of which two have photos: they are told apart, weighted or not."""
+    recipe = dataclasses.replace(TINY, class_weights="balanced", epochs=1)
 
-    images, targets = mix(torch.rand(4, 3, 16, 16), torch.eye(4), how, generator)
+    outcome = finetune(stripes(16, seed=0), stripes(8, seed=1), classes=200, recipe=recipe, work=tmp_path)
 
-    assert images.shape == (4, 3, 16, 16)
-    assert targets.sum(1).numpy() == pytest.approx(np.ones(4))
+    assert np.isfinite(outcome.best.train_loss)
+    assert outcome.network.get_classifier().out_features == 200  # type: ignore[operator, unused-ignore]
 
 
-def _run_one_epoch(train: Photos, validation: Photos, weights: Path, work: Path) -> int:
-    """Stop a run after its first epoch, as a kill between epochs would; returns how many epochs ran."""
-    from sortline.training import finetune as module
+def test_balanced_weights_make_classes_weigh_the_same() -> None:
+    """Three photos of one class weigh together what one of the other does."""
+    photos = Photos(pixels=np.empty((4, 8, 8, 3), np.uint8), labels=np.array([0, 0, 0, 1]))
+    recipe = dataclasses.replace(TINY, class_weights="balanced", label_smoothing=0.0)
+    loss = loss_function(photos, recipe, 2, torch.device("cpu"))
+    wrong = torch.tensor([[0.0, 1.0]])
 
-    original = module._Run.save
+    common = float(loss(wrong, torch.tensor([[1.0, 0.0]])))
+    rare = float(loss(wrong.flip(1), torch.tensor([[0.0, 1.0]])))
 
-    def save_and_stop(self: "module._Run", path: Path) -> None:
-        original(self, path)
-        raise KeyboardInterrupt
+    assert rare == pytest.approx(3 * common)
 
-    module._Run.save = save_and_stop  # type: ignore[method-assign]  # the kill
-    try:
-        finetune(train, validation, 2, weights, work, TINY)
-    except KeyboardInterrupt:
-        return len(torch.load(work / "checkpoint.pt")["epochs"])
-    finally:
-        module._Run.save = original  # type: ignore[method-assign]
-    return 0
+
+def test_two_processes_train_one_network(tmp_path: Path) -> None:
+    """Each takes half of every batch; what comes out tells the classes apart, and no process is left."""
+    validation = stripes(8, seed=1)
+    recipe = dataclasses.replace(TINY, devices=2, drop_path=0.0)
+
+    outcome = finetune(stripes(32, seed=0), validation, classes=2, recipe=recipe, work=tmp_path)
+
+    assert outcome.best.validation_accuracy == 1.0
+    assert not torch.distributed.is_initialized()
+    assert torch.multiprocessing.active_children() == []

@@ -1,37 +1,82 @@
-"""Photos in memory and how training varies them.
+"""Photos as training keeps them: decoded once, in a file that is mapped into memory.
 
-A few thousand photos of 200 px are half a gigabyte, so they are decoded once; every variation happens on
-whole batches of tensors, on the CPU and on a GPU alike.
+They are read as serving reads them, by `engine.image`. A file needs no more memory than there is: the system keeps as
+much of it in memory as it can, and a run that is taken up again finds its photos decoded.
 """
 
-import math
-from collections.abc import Sequence
+import json
+import os
+from collections import deque
+from collections.abc import Iterable, Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
-from torch import Tensor
-from torch.nn import functional
 
 from sortline.engine.image import Preprocessing, read
-from sortline.training.recipe import Augmentation
+from sortline.training.durable import write_whole
+from sortline.training.moments import Moment, Observer, Pace, unobserved
+
+# libjpeg-turbo and Pillow work outside the GIL; two keep two cores busy and leave a larger machine to its network.
+_THREADS = 2
+# Photos on their way at any time: what is read ahead stays in memory.
+_AHEAD = 32
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Photos:
-    """Decoded photos of one size: pixels (N, H, W, 3) uint8 RGB and labels (N,) int64."""
+    """Decoded photos of one size: pixels (N, H, W, 3) uint8 RGB and labels (N,) int64.
+
+    `file` holds the pixels where they lie in one (.npy); another process can map it as well.
+    """
 
     pixels: NDArray[np.uint8]
     labels: NDArray[np.int64]
+    file: Path | None = None
 
     def __len__(self) -> int:
         return len(self.labels)
 
 
+def keep_photos(
+    items: Iterable[tuple[bytes, int]],
+    count: int,
+    preprocessing: Preprocessing,
+    *,
+    folder: Path,
+    name: str,
+    key: str,
+    observe: Observer = unobserved,
+) -> Photos:
+    """The photos of `count` (bytes, label) pairs, in their order, kept in `folder` under `name`.
+
+    `key` says what they are, such as the hash of a version and the part: if the folder has them under the same key and
+    size, whole, `items` is not touched.
+
+    Raises:
+        ImageError: one cannot be read.
+        ValueError: there are more or fewer than `count`.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    marker = folder / f"{name}.json"
+    what = {"key": key, "count": count, "size": preprocessing.size, "resize": preprocessing.resize}
+    if not (marker.exists() and json.loads(marker.read_text()) == what):
+        marker.unlink(missing_ok=True)
+        _decode_into(folder, name, items, count, preprocessing, observe)
+        write_whole(marker, lambda path: path.write_text(json.dumps(what)))
+    file = folder / f"{name}.npy"
+    return Photos(
+        pixels=np.load(file, mmap_mode="r") if count else _no_pixels(preprocessing),
+        labels=np.load(folder / f"{name}.labels.npy"),
+        file=file if count else None,
+    )
+
+
 def load_photos(paths: Sequence[Path], labels: Sequence[int], preprocessing: Preprocessing) -> Photos:
-    """The photos as serving would read them at that size; ImageError where one cannot be read."""
+    """The photos in memory, as serving would read them at that size; ImageError where one cannot be read."""
     size = preprocessing.size
     pixels = np.empty((len(paths), size, size, 3), np.uint8)
     for path, out in zip(paths, pixels, strict=True):
@@ -44,125 +89,87 @@ def find_photos(folder: Path) -> dict[str, Path]:
     return {p.name: p for p in sorted(folder.glob("*/*")) if p.suffix.lower() in {".jpg", ".jpeg", ".png"}}
 
 
-def vary(
-    pixels: Tensor, size: int, how: Augmentation, generator: torch.Generator, *, normalise: "Normalise"
-) -> Tensor:
-    """Network input (N, 3, size, size) float32: `pixels` (N, H, W, 3) uint8 cropped, turned and recoloured.
+def _decode_into(
+    folder: Path,
+    name: str,
+    items: Iterable[tuple[bytes, int]],
+    count: int,
+    preprocessing: Preprocessing,
+    observe: Observer,
+) -> None:
+    """The pixels and labels as files of their own, on the disk."""
+    labels = np.empty(count, np.int64)
+    shape = (count, preprocessing.size, preprocessing.size, 3)
 
-    Random numbers come from `generator` on the CPU, so a run draws the same on every device.
-    """
-    images = pixels.permute(0, 3, 1, 2).float() / 255
-    images = _crop_and_turn(images, size, how, generator)
-    images = _resharpen(images, how, generator)
-    images = _recolour(images, how, generator).clamp_(0, 1)
-    return _erase(normalise(images), how, generator)
+    def fill(path: Path) -> None:
+        pixels: Any = np.lib.format.open_memmap(path, "w+", np.uint8, shape)
+        _claim(path)
+        done, pace = 0, Pace()
+        for row in _decoded(items, pixels, labels, preprocessing):
+            done = row + 1
+            pace.add(1)
+            observe(_photos_moment(done, count, pace))
+        if done != count:
+            raise ValueError(f"{count} photos were promised, {done} came")
+        pixels.flush()
 
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Normalise:
-    """Maps images (N, 3, h, w) in 0..1 to the network's scale."""
-
-    mean: Sequence[float]
-    std: Sequence[float]
-
-    def __call__(self, images: Tensor) -> Tensor:
-        """(images - mean) / std, channel by channel."""
-        mean = torch.tensor(self.mean, device=images.device).view(1, 3, 1, 1)
-        std = torch.tensor(self.std, device=images.device).view(1, 3, 1, 1)
-        return (images - mean) / std
-
-
-def mix(
-    images: Tensor, targets: Tensor, how: Augmentation, generator: torch.Generator
-) -> tuple[Tensor, Tensor]:
-    """The batch, or a mix of it with its own reverse order; targets (N, C) are mixed in the same shares.
-
-    Mixup (Zhang et al. 2018) or CutMix (Yun et al. 2019), one of the two for the whole batch.
-    """
-    draw = float(torch.rand((), generator=generator))
-    if draw >= how.mix:
-        return images, targets
-    if draw < how.mix / 2:
-        share = _beta(how.mixup_alpha, generator)
-        mixed = images.lerp(images.flip(0), 1 - share)
-    else:
-        mixed, share = _cut(images, _beta(how.cutmix_alpha, generator), generator)
-    return mixed, targets.lerp(targets.flip(0), 1 - share)
+    if count:
+        write_whole(folder / f"{name}.npy", fill)
+    write_whole(folder / f"{name}.labels.npy", lambda path: _save(path, labels))
 
 
-def _crop_and_turn(images: Tensor, size: int, how: Augmentation, generator: torch.Generator) -> Tensor:
-    """Random resized crop, quarter turn with a tilt, and flip in one resampling."""
-    n = len(images)
-    side = _uniform(n, *how.crop_area, generator).sqrt()
-    stretch = torch.exp(_uniform(n, -math.log(how.crop_aspect), math.log(how.crop_aspect), generator) / 2)
-    width, height = (side * stretch).clamp(max=1), (side / stretch).clamp(max=1)
-    quarter = torch.randint(0, 4, (n,), generator=generator) * (math.pi / 2)
-    angle = quarter + torch.deg2rad(_uniform(n, -how.tilt_degrees, how.tilt_degrees, generator))
-    flip = torch.randint(0, 2, (n,), generator=generator) * 2.0 - 1
-    cos, sin = angle.cos(), angle.sin()
-    theta = torch.zeros(n, 2, 3)
-    theta[:, 0, 0], theta[:, 0, 1] = width * cos * flip, -width * sin
-    theta[:, 1, 0], theta[:, 1, 1] = height * sin * flip, height * cos
-    theta[:, 0, 2] = (1 - width) * _uniform(n, -1, 1, generator)
-    theta[:, 1, 2] = (1 - height) * _uniform(n, -1, 1, generator)
-    grid = functional.affine_grid(theta.to(images.device), [n, 3, size, size], align_corners=False)
-    return functional.grid_sample(images, grid, padding_mode="reflection", align_corners=False)
+def _decoded(
+    items: Iterable[tuple[bytes, int]],
+    pixels: NDArray[np.uint8],
+    labels: NDArray[np.int64],
+    preprocessing: Preprocessing,
+) -> Iterator[int]:
+    """Each row when it is filled, in order, a few being decoded at a time."""
+    waiting: deque[tuple[int, Future[Any]]] = deque()
+    with ThreadPoolExecutor(_THREADS) as pool:
+        try:
+            for row, (data, label) in enumerate(items):
+                if row >= len(labels):
+                    raise ValueError(f"{len(labels)} photos were promised, more came")
+                labels[row] = label
+                waiting.append((row, pool.submit(read, data, preprocessing, out=pixels[row])))
+                if len(waiting) >= _AHEAD:
+                    yield _finished(waiting)
+            while waiting:
+                yield _finished(waiting)
+        finally:
+            pool.shutdown(wait=True, cancel_futures=True)
 
 
-def _resharpen(images: Tensor, how: Augmentation, generator: torch.Generator) -> Tensor:
-    """Between blurred and sharpened; some batches lose resolution as well."""
-    size = images.shape[-1]
-    if float(torch.rand((), generator=generator)) < how.low_resolution:
-        smaller = int(size * float(_uniform(1, 0.45, 0.9, generator)))
-        small = functional.interpolate(images, (smaller, smaller), mode="bilinear", antialias=True)
-        images = functional.interpolate(small, (size, size), mode="bilinear")
-    blurred = functional.avg_pool2d(images, 3, stride=1, padding=1, count_include_pad=False)
-    return blurred.lerp(images, _per_image(images, *how.sharpness, generator))
+def _finished(waiting: deque[tuple[int, Future[Any]]]) -> int:
+    row, future = waiting.popleft()
+    future.result()
+    return row
 
 
-def _recolour(images: Tensor, how: Augmentation, generator: torch.Generator) -> Tensor:
-    """Brightness, contrast, saturation and white balance, each by a factor around 1."""
-    gain = _per_image(images, 1 - how.brightness, 1 + how.brightness, generator)
-    channel = 1 + how.white_balance * (2 * torch.rand(len(images), 3, 1, 1, generator=generator) - 1)
-    images = images * (gain * channel.to(images.device))
-    mean = images.mean((1, 2, 3), keepdim=True)
-    images = mean.lerp(images, _per_image(images, 1 - how.contrast, 1 + how.contrast, generator))
-    grey = images.mean(1, keepdim=True)
-    return grey.lerp(images, _per_image(images, 1 - how.saturation, 1 + how.saturation, generator))
+def _claim(path: Path) -> None:
+    """Takes the file's room on the disk: with a hole in the file, a full disk would be a bus error in mid-write."""
+    if hasattr(os, "posix_fallocate"):
+        with path.open("rb+") as file:
+            os.posix_fallocate(file.fileno(), 0, path.stat().st_size)
 
 
-def _erase(images: Tensor, how: Augmentation, generator: torch.Generator) -> Tensor:
-    """One rectangle of noise in some photos. Zhong et al. 2020, "Random erasing"."""
-    size = images.shape[-1]
-    for i in torch.nonzero(torch.rand(len(images), generator=generator) < how.erase).flatten().tolist():
-        w, h = (int(size * s) for s in _uniform(2, 0.15, 0.35, generator).tolist())
-        x, y = (
-            int(u * (size - s)) for u, s in zip(_uniform(2, 0, 1, generator).tolist(), (w, h), strict=True)
-        )
-        images[i, :, y : y + h, x : x + w] = torch.randn(3, h, w, generator=generator).to(images.device)
-    return images
+def _photos_moment(done: int, count: int, pace: Pace) -> Moment:
+    return Moment(
+        phase="photos",
+        batch=done,
+        batches=count,
+        images_per_second=pace.per_second(),
+        eta_seconds=pace.seconds_for(count - done),
+    )
 
 
-def _cut(images: Tensor, share: float, generator: torch.Generator) -> tuple[Tensor, float]:
-    """A rectangle of the reversed batch pasted in, and the share of each image that stays its own."""
-    size = images.shape[-1]
-    half = int(size * math.sqrt(1 - share) / 2)
-    x, y = (int(v) for v in torch.randint(0, size, (2,), generator=generator))
-    x0, x1, y0, y1 = max(x - half, 0), min(x + half, size), max(y - half, 0), min(y + half, size)
-    mixed = images.clone()
-    mixed[:, :, y0:y1, x0:x1] = images.flip(0)[:, :, y0:y1, x0:x1]
-    return mixed, 1 - (x1 - x0) * (y1 - y0) / size**2
+def _save(path: Path, array: NDArray[Any]) -> None:
+    """numpy would add a suffix to a path."""
+    with path.open("wb") as file:
+        np.save(file, array)
 
 
-def _uniform(n: int, low: float, high: float, generator: torch.Generator) -> Tensor:
-    return low + (high - low) * torch.rand(n, generator=generator)
-
-
-def _per_image(images: Tensor, low: float, high: float, generator: torch.Generator) -> Tensor:
-    return _uniform(len(images), low, high, generator).view(-1, 1, 1, 1).to(images.device)
-
-
-def _beta(alpha: float, generator: torch.Generator) -> float:
-    """A draw from Beta(alpha, alpha), by two gamma draws with a seed of their own."""
-    seed = int(torch.randint(0, 2**31 - 1, (), generator=generator))
-    return float(np.random.default_rng(seed).beta(alpha, alpha))
+def _no_pixels(preprocessing: Preprocessing) -> NDArray[np.uint8]:
+    """np.memmap maps no empty file."""
+    return np.empty((0, preprocessing.size, preprocessing.size, 3), np.uint8)

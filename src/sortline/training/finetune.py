@@ -1,296 +1,288 @@
 """Fine-tuning in two phases: a head on frozen features, then every layer.
 
-The loop is generic over the timm backbone and the number of classes. What it keeps are exponentially averaged
-weights, chosen on validation; each epoch leaves a checkpoint from which a stopped run goes on.
+The loop is generic over the timm backbone and the number of classes. What it keeps are exponentially averaged weights,
+chosen on validation. What it does next depends on nothing but its checkpoint and (seed, epoch, batch), so a run that
+was killed goes on as if it had not been: with the same threads on a CPU, to the same bits.
 """
 
-import csv
 import dataclasses
-import logging
-import math
 import time
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-import timm
 import torch
-from safetensors.torch import load_file
-from timm.optim import param_groups_layer_decay
-from timm.utils import ModelEmaV3
 from torch import Tensor, nn
 from torch.nn import functional
 
-from sortline.training.dataset import Normalise, Photos, mix, vary
+from sortline.errors import SortlineError
+from sortline.training.all_layers import AllLayers
+from sortline.training.backbones import resolve
+from sortline.training.checkpoint import fingerprint, read_checkpoint, save_checkpoint, save_weights
+from sortline.training.companions import Announce, Task, companions, how_many, mappable
+from sortline.training.dataset import Photos
+from sortline.training.devices import cores, device_of, training_threads
+from sortline.training.durable import write_whole
+from sortline.training.head import fit_head, predict
+from sortline.training.moments import Epoch, Moment, Observer, Pace, unobserved, write_log
 from sortline.training.recipe import FinetuneRecipe
+from sortline.training.schedule import input_size, learning_rate
+from sortline.training.summary import model_summary
+from sortline.training.weights import start_network
 
-log = logging.getLogger(__name__)
+# A long epoch is not lost as a whole. How often does not change what is computed.
+_CHECKPOINT_SECONDS = 300.0
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Epoch:
-    """One row of training_log.csv; validation figures are those of the averaged weights."""
+class TooFewPhotos(SortlineError):
+    """Nothing can be learned from so few photos."""
 
-    epoch: int
-    progress: float  # of phase 2, 0..1
-    size: int  # px
-    learning_rate: float
-    train_loss: float
-    validation_loss: float
-    validation_accuracy: float
-    seconds: float
-    total_minutes: float
+    def __init__(self, count: int) -> None:
+        self.count = count
+        super().__init__(f"{count} training photos are too few: it takes two, of two classes")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Outcome:
-    """A finished run: the network with the best averaged weights, ready to use on the CPU, and its log."""
+    """A finished run: the network with the best averaged weights, ready to use on the CPU, the recipe with all that the
+    network filled in, and the log.
+    """
 
     network: nn.Module
+    recipe: FinetuneRecipe
     epochs: tuple[Epoch, ...]
     best: Epoch
 
 
 def finetune(
-    train: Photos, validation: Photos, classes: int, weights: Path, work: Path, recipe: FinetuneRecipe
+    train: Photos,
+    validation: Photos,
+    *,
+    classes: int,
+    recipe: FinetuneRecipe,
+    weights: Path | None = None,
+    work: Path,
+    observe: Observer = unobserved,
 ) -> Outcome:
-    """Train `recipe.backbone` from `weights` on `train` and keep what does best on `validation`.
+    """Trains the recipe's network on `train` and keeps what does best on `validation`, or last where that is empty.
 
-    `validation` pixels are at the serving size; `train` pixels at any. `work` receives training_log.csv,
-    best.pt and checkpoint.pt; a run that finds a checkpoint there goes on from it.
-    """
-    torch.set_num_threads(recipe.threads)
-    torch.manual_seed(recipe.seed)
-    work.mkdir(parents=True, exist_ok=True)
-    device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
-    network = load_backbone(weights, recipe, classes)
-    run = _Run(network.to(device, memory_format=torch.channels_last), recipe, device)
-    if not run.resume(work / "checkpoint.pt"):
-        fit_head(run.network, train, recipe, device)
-        run.ema.set(run.network)
-    while run.progress(len(train)) < 1:
-        epoch = run.train_epoch(train, validation)
-        log.info("%s", epoch)
-        if epoch == run.best:
-            torch.save(run.ema.module.state_dict(), work / "best.pt")
-        run.save(work / "checkpoint.pt")
-        _write_log(work / "training_log.csv", run.epochs)
-    network.load_state_dict(torch.load(work / "best.pt", map_location="cpu"))
-    return Outcome(network=network.cpu().float().eval(), epochs=tuple(run.epochs), best=run.best_epoch())
-
-
-def build_network(recipe: FinetuneRecipe, classes: int) -> nn.Module:
-    """The timm network of the recipe with a fresh linear head, nothing downloaded."""
-    network: nn.Module = timm.create_model(
-        recipe.backbone, pretrained=False, num_classes=classes, drop_rate=recipe.dropout
-    )
-    return network
-
-
-def load_backbone(weights: Path, recipe: FinetuneRecipe, classes: int = 0) -> nn.Module:
-    """The network with backbone weights from a safetensors file; the head, if any, stays fresh.
+    `weights` is the file that holds them where the recipe says `live`: that bundle's model.onnx. `work` receives
+    best.safetensors and last.safetensors, training_log.csv and .json, model_summary.txt, and checkpoint.pt; a run that
+    finds its checkpoint there goes on from it. `observe` hears of every batch and epoch; what it raises ends the run,
+    which can be taken up again.
 
     Raises:
-        ValueError: the file holds other weights than the backbone's under timm's names.
+        UnknownBackbone, UnfitBackbone, InvalidRecipe, HubUnreachable, UnfitWeights: it cannot begin.
+        TooFewPhotos: nor with these photos.
+        AnotherRun: `work` is another run's.
     """
-    network = build_network(recipe, classes)
-    head = {name for name, _ in network.named_parameters() if name.startswith("classifier")}
-    found = load_file(weights)
-    expected = {name: tuple(value.shape) for name, value in network.state_dict().items() if name not in head}
-    if {name: tuple(value.shape) for name, value in found.items()} != expected:
-        raise ValueError(
-            f"{weights} does not fit {recipe.backbone}; give that backbone's weights, timm's names"
-        )
-    network.load_state_dict(found, strict=False)
-    return network
-
-
-def fit_head(network: Any, train: Photos, recipe: FinetuneRecipe, device: torch.device) -> None:
-    """Phase 1: set the head to a logistic regression on the frozen backbone's features."""
-    features = embed(network, train, recipe, bfloat16=recipe.bfloat16).to(device)
-    # Shuffled noise-free features overfit quickly; the head's weight decay is what keeps this phase honest.
-    head = network.get_classifier()
-    optimiser = torch.optim.AdamW(
-        head.parameters(), lr=recipe.head_learning_rate, weight_decay=recipe.weight_decay
-    )
-    labels = torch.from_numpy(train.labels).to(device)
-    for _ in range(recipe.head_steps):
-        dropped = functional.dropout(features, recipe.dropout)
-        loss = functional.cross_entropy(head(dropped), labels, label_smoothing=recipe.label_smoothing)
-        optimiser.zero_grad()
-        loss.backward()
-        optimiser.step()
-    log.info("head fitted on frozen features: training loss %.4f", float(loss.detach()))
-
-
-def predict(network: nn.Module, photos: Photos, recipe: FinetuneRecipe, *, bfloat16: bool = False) -> Tensor:
-    """Logits (N, C) float32 on the CPU for photos at the serving size."""
-    device = next(network.parameters()).device
-    network.eval()
-    normalise = Normalise(mean=recipe.mean, std=recipe.std)
-    logits = []
-    for start in range(0, len(photos), 64):
-        pixels = torch.from_numpy(photos.pixels[start : start + 64]).to(device)
-        with torch.inference_mode(), torch.autocast(device.type, torch.bfloat16, enabled=bfloat16):
-            logits.append(network(_as_input(pixels, normalise)).float().cpu())
-    return torch.cat(logits)
-
-
-def embed(network: Any, photos: Photos, recipe: FinetuneRecipe, *, bfloat16: bool = False) -> Tensor:
-    """Embeddings (N, D) float32 on the CPU: what the head sees, photos scaled to the serving size."""
-    device = next(network.parameters()).device
-    network.eval()
-    normalise = Normalise(mean=recipe.mean, std=recipe.std)
-    side = (recipe.serving_size, recipe.serving_size)
-    rows = []
-    for start in range(0, len(photos), 64):
-        images = _as_input(torch.from_numpy(photos.pixels[start : start + 64]).to(device), normalise)
-        if images.shape[-2:] != side:
-            images = functional.interpolate(images, side, mode="bilinear", antialias=True)
-        with torch.inference_mode(), torch.autocast(device.type, torch.bfloat16, enabled=bfloat16):
-            rows.append(network.forward_head(network.forward_features(images), pre_logits=True).float().cpu())
-    # A clone of what inference mode made may be trained on.
-    return torch.cat(rows).clone()
+    if len(train) < 2:
+        raise TooFewPhotos(len(train))
+    recipe = resolve(recipe)
+    work.mkdir(parents=True, exist_ok=True)
+    run = fingerprint(recipe, classes, train, validation)
+    state = read_checkpoint(work / "checkpoint.pt", run)
+    threads = state["threads"] if state else recipe.threads or cores()
+    with training_threads(threads):
+        running = _Run(train, validation, classes, recipe, work, run, threads, observe)
+        running.begin(state, weights)
+        running.train()
+        return running.outcome()
 
 
 class _Run:
-    """Phase 2 as it stands after some epochs: network, averaged weights, optimiser and random state."""
+    """A run between its beginning and its end."""
 
-    def __init__(self, network: nn.Module, recipe: FinetuneRecipe, device: torch.device) -> None:
-        self.network = network
-        self.recipe = recipe
-        self.device = device
-        self.ema = ModelEmaV3(network, decay=recipe.ema_decay, use_warmup=True)
-        groups = param_groups_layer_decay(
-            network, weight_decay=recipe.weight_decay, layer_decay=recipe.layer_decay
-        )
-        self.optimiser = torch.optim.AdamW(groups, lr=recipe.learning_rate)
-        self.generator = torch.Generator().manual_seed(recipe.seed)
-        self.normalise = Normalise(mean=recipe.mean, std=recipe.std)
-        self.step = 0
+    def __init__(
+        self,
+        train: Photos,
+        validation: Photos,
+        classes: int,
+        recipe: FinetuneRecipe,
+        work: Path,
+        run: str,
+        threads: int,
+        observe: Observer,
+    ) -> None:
+        self.photos, self.validation, self.classes = train, validation, classes
+        self.recipe, self.work, self.run, self.threads, self.observe = recipe, work, run, threads, observe
         self.seconds = 0.0
+        self.losses: list[float] = []  # of the present epoch
         self.epochs: list[Epoch] = []
         self.best: Epoch | None = None
+        self.best_weights: dict[str, Tensor] = {}
 
-    def train_epoch(self, train: Photos, validation: Photos) -> Epoch:
-        """Every training photo once, then the averaged weights on validation."""
-        started, before = time.monotonic(), self.seconds
-        size = self._size(len(train))
-        order = torch.randperm(len(train), generator=self.generator).split(self.recipe.batch_size)
-        losses = []
-        for index in order:
-            losses.append(self._train_batch(train, index, size, self.progress(len(train))))
-            self.step += 1
-            self.seconds = before + time.monotonic() - started
-        logits = predict(self.ema.module, validation, self.recipe, bfloat16=self.recipe.bfloat16)
-        labels = torch.from_numpy(validation.labels)
-        self.seconds = before + time.monotonic() - started
-        epoch = Epoch(
-            epoch=len(self.epochs) + 1,
-            progress=round(self.progress(len(train)), 4),
-            size=size,
-            learning_rate=self._learning_rate(self.progress(len(train))),
-            train_loss=round(float(np.mean(losses)), 4),
-            validation_loss=round(float(functional.cross_entropy(logits, labels)), 4),
-            validation_accuracy=round(float((logits.argmax(1) == labels).float().mean()), 4),
-            seconds=round(time.monotonic() - started, 1),
-            total_minutes=round(self.seconds / 60, 2),
+    def begin(self, state: dict[str, Any] | None, weights: Path | None) -> None:
+        """Where the checkpoint left off; or with the head on frozen features, where there are weights to freeze."""
+        recipe, device = self.recipe, device_of(0)
+        start = dataclasses.replace(recipe, weights="none") if state else recipe
+        network = start_network(start, self.classes, weights, self.photos)
+        write_whole(
+            self.work / "model_summary.txt",
+            lambda path: path.write_text(model_summary(network.eval(), recipe)),
         )
-        self.epochs.append(epoch)
-        if self.best is None or _rank(epoch) > _rank(self.best):
-            self.best = epoch
-        return epoch
+        network.to(device, memory_format=torch.channels_last)
+        if state is None and recipe.weights != "none" and recipe.head_steps:
+            cache = self.work / f"features-{self.run[:16]}.npy"
+            fit_head(network, self.photos, recipe, cache=cache, observe=self.observe)
+        self.layers = AllLayers(network, self.photos, recipe)
+        if state is None:
+            self.save()
+        else:
+            self.restore(state)
 
-    def progress(self, photos: int) -> float:
+    def train(self) -> None:
+        """Phase 2, to the end of the schedule or of patience."""
+        if self.over():
+            return
+        world = how_many(self.recipe, self.photos)
+        with companions(self.layers, world, self._task(world)) as announce:
+            while not self.over():
+                self.train_epoch(announce)
+
+    def train_epoch(self, announce: Announce) -> None:
+        """The rest of this epoch's photos, then the averaged weights on validation; kept, then told."""
+        pace, saved = Pace(), time.monotonic()
+        started, before = time.monotonic(), self.seconds
+        first = self.layers.batch
+        for batch in range(first, self.layers.batches):
+            progress = self.progress()
+            announce(progress)
+            self.losses.append(self.layers.train_batch(progress))
+            pace.add(1)
+            self.seconds = before + time.monotonic() - started
+            if time.monotonic() - saved > _CHECKPOINT_SECONDS:
+                self.save()
+                saved = time.monotonic()
+            self._tell(self._moment(batch + 1, pace))
+        per_second = pace.per_second()
+        epoch = self._close_epoch(started, before, per_second)
+        self.save()
+        write_log(self.work, self.epochs)
+        done = self.layers.batches
+        self.observe(dataclasses.replace(self._moment(done, pace), epoch=epoch.epoch, ended=True))
+
+    def progress(self) -> float:
         """How far phase 2 is, 0..1: by steps, or by minutes where those run out first."""
-        steps = self.step / (self.recipe.epochs * math.ceil(photos / self.recipe.batch_size))
+        steps = self.layers.step / (self.recipe.epochs * self.layers.batches)
         minutes = self.seconds / 60 / self.recipe.minutes if self.recipe.minutes else 0.0
         return min(1.0, max(steps, minutes))
 
-    def best_epoch(self) -> Epoch:
-        """The epoch whose weights are kept; ValueError before the first."""
-        if self.best is None:
-            raise ValueError("no epoch has run; give the recipe at least one")
-        return self.best
-
-    def save(self, path: Path) -> None:
-        """Write all state; the file appears whole or not at all."""
-        state = {
-            "network": self.network.state_dict(),
-            "ema": self.ema.module.state_dict(),
-            "optimiser": self.optimiser.state_dict(),
-            "generator": self.generator.get_state(),
-            "torch": torch.get_rng_state(),
-            "step": self.step,
-            "seconds": self.seconds,
-            "epochs": [dataclasses.asdict(e) for e in self.epochs],
-            "best": dataclasses.asdict(self.best_epoch()),
-        }
-        torch.save(state, path.with_suffix(".new"))
-        path.with_suffix(".new").replace(path)
-
-    def resume(self, path: Path) -> bool:
-        """Take up the state in `path`; False where there is none."""
-        if not path.exists():
+    def over(self) -> bool:
+        """Whether the schedule, or patience, has run out; both only between epochs."""
+        if self.layers.batch:
             return False
-        state = torch.load(path, map_location="cpu")
-        self.network.load_state_dict(state["network"])
-        self.ema.module.load_state_dict(state["ema"])
-        self.optimiser.load_state_dict(state["optimiser"])
-        self.generator.set_state(state["generator"])
-        torch.set_rng_state(state["torch"])
-        self.step, self.seconds = state["step"], state["seconds"]
-        self.epochs = [Epoch(**e) for e in state["epochs"]]
-        self.best = Epoch(**state["best"])
-        return True
+        patience, best = self.recipe.patience, self.best
+        waited = len(self.epochs) - best.epoch if best and best.validation_accuracy is not None else 0
+        return self.progress() >= 1 or (patience > 0 and waited >= patience)
 
-    def _train_batch(self, train: Photos, index: Tensor, size: int, progress: float) -> float:
-        recipe = self.recipe
-        for group in self.optimiser.param_groups:
-            group["lr"] = self._learning_rate(progress) * group["lr_scale"]
-        pixels = torch.from_numpy(train.pixels[index.numpy()]).to(self.device)
-        labels = torch.from_numpy(train.labels[index.numpy()]).to(self.device)
-        images = vary(pixels, size, recipe.augmentation, self.generator, normalise=self.normalise)
-        targets = functional.one_hot(labels, self._classes()).float()
-        images, targets = mix(images, targets, recipe.augmentation, self.generator)
-        self.network.train()
-        with torch.autocast(self.device.type, torch.bfloat16, enabled=recipe.bfloat16):
-            logits = self.network(images.contiguous(memory_format=torch.channels_last))
-        loss = functional.cross_entropy(logits.float(), targets, label_smoothing=recipe.label_smoothing)
-        self.optimiser.zero_grad()
-        loss.backward()
-        nn.utils.clip_grad_norm_(self.network.parameters(), 5.0)
-        self.optimiser.step()
-        self.ema.update(self.network, step=self.step)
-        return float(loss.detach())
+    def save(self) -> None:
+        """The checkpoint."""
+        state = {
+            "layers": self.layers.state(),
+            "threads": self.threads,
+            "seconds": self.seconds,
+            "losses": self.losses,
+            "epochs": [dataclasses.asdict(epoch) for epoch in self.epochs],
+            "best": self.best.epoch if self.best else 0,
+            "best_weights": self.best_weights,
+        }
+        save_checkpoint(self.work / "checkpoint.pt", self.run, state)
 
-    def _learning_rate(self, progress: float) -> float:
-        """Linear warm-up, then half a cosine down to zero."""
-        warmup, peak = self.recipe.warmup, self.recipe.learning_rate
-        if progress < warmup:
-            return peak * (progress + 0.01) / (warmup + 0.01)
-        return peak * (1 + math.cos(math.pi * (progress - warmup) / (1 - warmup))) / 2
+    def restore(self, state: dict[str, Any]) -> None:
+        """Goes on from the checkpoint."""
+        self.layers.restore(state["layers"])
+        self.seconds, self.losses = state["seconds"], state["losses"]
+        self.epochs = [Epoch(**epoch) for epoch in state["epochs"]]
+        self.best = self.epochs[state["best"] - 1] if state["best"] else None
+        self.best_weights = state["best_weights"]
 
-    def _size(self, photos: int) -> int:
-        progress = self.progress(photos)
-        return [size for start, size in self.recipe.sizes if progress >= start][-1]
+    def outcome(self) -> Outcome:
+        """The run's end: best and last weights as files, and the best in the network."""
+        if self.best is None:
+            raise ValueError("no epoch has run")
+        write_log(self.work, self.epochs)
+        save_weights(self.work / "last.safetensors", self.layers.ema.module.state_dict())
+        save_weights(self.work / "best.safetensors", self.best_weights)
+        network = self.layers.network.cpu().float().eval()
+        network.load_state_dict(self.best_weights)
+        # Serving reads tensors as they come; the layout was training's.
+        network.to(memory_format=torch.contiguous_format)
+        return Outcome(network=network, recipe=self.recipe, epochs=tuple(self.epochs), best=self.best)
 
-    def _classes(self) -> int:
-        return int(self.network.get_classifier().out_features)
+    def _close_epoch(self, started: float, before: float, per_second: float | None) -> Epoch:
+        """The epoch's row, and its weights kept if they are the best."""
+        progress = self.progress()
+        loss, accuracy = self._validate()
+        self.seconds = before + time.monotonic() - started
+        epoch = Epoch(
+            epoch=len(self.epochs) + 1,
+            progress=round(progress, 4),
+            size=input_size(self.recipe, max(0.0, progress - 1e-9)),
+            learning_rate=learning_rate(self.recipe, progress),
+            train_loss=round(sum(self.losses) / max(1, len(self.losses)), 4),
+            validation_loss=loss,
+            validation_accuracy=accuracy,
+            images_per_second=round((per_second or 0.0) * len(self.photos) / self.layers.batches, 2),
+            seconds=round(time.monotonic() - started, 1),
+            total_minutes=round(self.seconds / 60, 2),
+        )
+        self.losses = []
+        self.epochs.append(epoch)
+        if self.best is None or epoch.rank > self.best.rank:
+            self.best = epoch
+            averaged = self.layers.ema.module.state_dict()
+            self.best_weights = {name: value.detach().cpu().clone() for name, value in averaged.items()}
+        return epoch
 
+    def _validate(self) -> tuple[float | None, float | None]:
+        """Loss and accuracy of the averaged weights; None without photos."""
+        if not len(self.validation):
+            return None, None
+        logits = predict(self.layers.ema.module, self.validation, self.recipe)
+        labels = torch.from_numpy(self.validation.labels)
+        loss = float(functional.cross_entropy(logits, labels))
+        return round(loss, 4), round(float((logits.argmax(1) == labels).float().mean()), 4)
 
-def _as_input(pixels: Tensor, normalise: Normalise) -> Tensor:
-    images = normalise(pixels.permute(0, 3, 1, 2).float() / 255)
-    return images.contiguous(memory_format=torch.channels_last)
+    def _moment(self, batch: int, pace: Pace) -> Moment:
+        progress = self.progress()
+        steps = self.recipe.epochs * self.layers.batches - self.layers.step
+        eta = pace.seconds_for(steps)
+        if eta is not None and self.recipe.minutes:
+            eta = min(eta, max(0.0, self.recipe.minutes * 60 - self.seconds))
+        per_second = pace.per_second()
+        return Moment(
+            phase="all layers",
+            batch=batch,
+            batches=self.layers.batches,
+            epoch=len(self.epochs) + 1,
+            epochs=self.recipe.epochs,
+            images_per_second=None
+            if per_second is None
+            else per_second * len(self.photos) / self.layers.batches,
+            eta_seconds=eta,
+            size=input_size(self.recipe, progress),
+            learning_rate=learning_rate(self.recipe, progress),
+            train_loss=sum(self.losses) / len(self.losses) if self.losses else None,
+            log=tuple(self.epochs),
+        )
 
+    def _tell(self, moment: Moment) -> None:
+        """The observer hears; if it ends the run, the checkpoint is of this batch."""
+        try:
+            self.observe(moment)
+        except BaseException:
+            self.save()
+            raise
 
-def _rank(epoch: Epoch) -> tuple[float, float]:
-    return epoch.validation_accuracy, -epoch.validation_loss
-
-
-def _write_log(path: Path, epochs: list[Epoch]) -> None:
-    with path.open("w", newline="") as file:
-        writer = csv.DictWriter(file, [f.name for f in dataclasses.fields(Epoch)], lineterminator="\n")
-        writer.writeheader()
-        writer.writerows(dataclasses.asdict(e) for e in epochs)
+    def _task(self, world: int) -> Task:
+        pixels = mappable(self.photos, self.work) if world > 1 else self.work
+        return Task(
+            pixels=pixels,
+            labels=self.photos.labels,
+            recipe=self.recipe,
+            classes=self.classes,
+            checkpoint=self.work / "checkpoint.pt",
+            run=self.run,
+            threads=max(1, self.threads // world),
+        )

@@ -26,18 +26,28 @@ from sortline.engine.classifier import Classifier, load_classifier
 from sortline.evaluation.card import Card, OodFigures, Provenance, TestFigures, TransferFigures, render
 from sortline.training.assemble import Draft, finish
 from sortline.training.assess import accuracy_figures, arithmetic_figures, ask, ood_figures, trashnet_figures
+from sortline.training.backbones import resolve
 from sortline.training.dataset import Photos, find_photos, load_photos
 from sortline.training.export import Parity
-from sortline.training.finetune import Outcome, embed, finetune, load_backbone
-from sortline.training.recipe import FinetuneRecipe
+from sortline.training.finetune import Outcome, finetune
+from sortline.training.head import features
+from sortline.training.recipe import Augmentation, FinetuneRecipe
 from sortline.training.split import Entry, Part, class_of, difference_hash, read_split, split, write_split
 from sortline.training.starter_bundle import LabelledPhoto, draft_of
+from sortline.training.weights import start_network
 
 _DATA, _DATA_LICENCE = "RealWaste (Single, Iranmanesh, Raad 2023)", "CC-BY-NC-SA-4.0"
 _WEIGHTS_LICENCE = "Apache-2.0"
 _SPLIT = Path(__file__).with_name("starter_split.csv")
 _BUNDLE = Path(__file__).parents[1] / "bundles" / "waste"
 _SHARED = Path("../shared")
+RECIPE = FinetuneRecipe(
+    epochs=58,
+    patience=0,
+    sizes=((0.0, 192), (0.6, 224)),
+    photo_size=200,
+    augmentation=Augmentation(quarter_turns=True),
+)
 
 
 def main(
@@ -53,17 +63,16 @@ def main(
 ) -> None:
     """Split, train, export, measure and write the bundle."""
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s")
-    recipe = dataclasses.replace(FinetuneRecipe(), minutes=minutes)
+    recipe = resolve(dataclasses.replace(RECIPE, weights=str(weights), minutes=minutes or 0.0))
     if not _SPLIT.exists():
-        write_split(_SPLIT, starter_split(data, originals, weights, recipe))
+        write_split(_SPLIT, starter_split(data, originals, recipe))
     photos, classes = labelled_photos(data, read_split(_SPLIT))
     outcome = finetune(
         _load(photos, "train", recipe),
         _load(photos, "validation", recipe),
-        len(classes),
-        weights,
-        work,
-        recipe,
+        classes=len(classes),
+        recipe=recipe,
+        work=work,
     )
     draft = draft_of(
         outcome.network,
@@ -80,14 +89,14 @@ def main(
     Console().print(Markdown(render(card)))
 
 
-def starter_split(data: Path, originals: Path, weights: Path, recipe: FinetuneRecipe) -> list[Entry]:
+def starter_split(data: Path, originals: Path, recipe: FinetuneRecipe) -> list[Entry]:
     """The split of the photos in `data`, with every photo of `originals` in test."""
     paths = find_photos(data)
     photos = load_photos(list(paths.values()), [0] * len(paths), recipe.preprocessing())
     grey = [Image.open(p).convert("L").resize((9, 8), Image.Resampling.BILINEAR) for p in paths.values()]
     return split(
         list(paths),
-        embed(load_backbone(weights, recipe), photos, recipe).numpy(),
+        features(start_network(recipe, 0, None), photos, recipe).numpy(),
         np.array([difference_hash(np.asarray(g)) for g in grey]),
         always_test=find_photos(originals).keys(),
     )
