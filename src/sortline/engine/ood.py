@@ -109,3 +109,9 @@ def fit(
     }
     thresholds = {name: float(np.quantile(s, 1 - FALSE_ALARM_SHARE)) for name, s in reference.items()}
     return reference, thresholds
+
+
+def never() -> tuple[dict[str, NDArray[np.float32]], dict[str, float]]:
+    """References and thresholds by which nothing is unknown, for want of pictures that could tell: `ood_score` is 0."""
+    most = np.finfo(np.float32).max
+    return {name: np.array([most], np.float32) for name in SCORERS}, {name: float(most) for name in SCORERS}

@@ -108,12 +108,16 @@ def draft_bundle(network: Network, known: Known, origin: Origin) -> Draft:
     """Everything that follows from a network and its pictures.
 
     Temperature and OOD thresholds come from the validation pictures. Where those are fewer than 20 the temperature
-    stays 1, and the thresholds come from the training pictures as well, which makes them too tight.
+    stays 1, and the thresholds come from the training pictures as well, which makes them too tight; without any picture
+    nothing is unknown.
     """
     reference_runtime = OnnxRuntime(network.model)
     pictures = golden.draw(network.preprocessing.size)
     held_out = known.held_out()
-    reference, thresholds = ood.fit(known.logits[held_out], known.embeddings[held_out].astype(np.float32))
+    if held_out.any():
+        reference, thresholds = ood.fit(known.logits[held_out], known.embeddings[held_out].astype(np.float32))
+    else:
+        reference, thresholds = ood.never()
     arrays = {"pixels": pictures, "logits": reference_runtime.infer(pictures).logits}
     if network.quantised is not None:
         arrays["int8_logits"] = OnnxRuntime(network.quantised).infer(pictures).logits

@@ -1,0 +1,117 @@
+"""What a person must know who brings a network along: sentences for the terminal and the model card."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from sortline.engine.foreign.measuring import Tried
+from sortline.engine.foreign.reading import Reading
+from sortline.engine.foreign.servable import Prepared
+from sortline.training.assemble import FEWEST
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Facts:
+    """What an import came to. `given` photos were found, `labels` (N,) and `predictions` (N,) are of those read."""
+
+    classes: tuple[str, ...]
+    prepared: Prepared
+    reading: Reading
+    named: bool
+    tried: tuple[Tried, ...]
+    given: int
+    left_out: Sequence[str]
+    labels: NDArray[np.int64]
+    predictions: NDArray[np.int64]
+
+
+def notes_of(facts: Facts) -> tuple[str, ...]:
+    """The notes, the gravest first."""
+    if not facts.given:
+        return (*_without_photos(facts), *_network(facts))
+    return (*_doubts(facts), *_photos(facts), *_network(facts))
+
+
+def _without_photos(facts: Facts) -> Iterator[str]:
+    yield (
+        f"How it reads pictures was told ({facts.reading.name}) and not measured: a wrong scaling or channel order "
+        "costs accuracy and shows nowhere else. Import it again with --photos to measure."
+    )
+    yield (
+        "Without photos nothing is ever called unknown, and confidences are the network's own, mostly too high."
+    )
+
+
+def _doubts(facts: Facts) -> Iterator[str]:
+    best = facts.tried[0]
+    chosen = next((each for each in facts.tried if each.reading == facts.reading), None)
+    if facts.named and chosen is not None and _apart(best, chosen):
+        yield (
+            f"It was told to read pictures as {facts.reading.name}, which gets {_percent(chosen.accuracy)}; "
+            f"{best.reading.name} gets {_percent(best.accuracy)}."
+        )
+    others = [each for each in facts.tried[1:] if (each.reading.scale, each.reading.colour) != _kind(best)]
+    if not facts.named and others and not _apart(best, others[0]):
+        yield (
+            f"{best.total} photos do not tell {best.reading.name} ({_percent(best.accuracy)}) from "
+            f"{others[0].reading.name} ({_percent(others[0].accuracy)}) for certain; more photos would."
+        )
+    if best.accuracy < 2 / (len(facts.classes) + 1):
+        yield f"{_percent(best.accuracy)} with {len(facts.classes)} classes is near to guessing: are these its classes?"
+    yield from _order(facts)
+
+
+def _order(facts: Facts) -> Iterator[str]:
+    """Whether the classes seem to be listed in another order than the outputs have: a common slip."""
+    from scipy.optimize import linear_sum_assignment  # 60 MB that a server never needs
+
+    count = len(facts.classes)
+    confusion = np.zeros((count, count), np.int64)
+    np.add.at(confusion, (facts.labels, facts.predictions), 1)
+    truth, answer = linear_sum_assignment(confusion, maximize=True)
+    matched, now = confusion[truth, answer].sum() / confusion.sum(), np.trace(confusion) / confusion.sum()
+    if matched >= now + 0.2:
+        order = [facts.classes[truth[list(answer).index(index)]] for index in range(count)]
+        yield f"In the order {', '.join(order)} the classes would be right for {_percent(matched)}: check their order."
+
+
+def _photos(facts: Facts) -> Iterator[str]:
+    read = len(facts.labels)
+    if read < FEWEST:
+        yield (
+            f"{read} photos are too few to tell what is unusual: nothing is called unknown, and confidences are the "
+            f"network's own. {FEWEST} or more are needed."
+        )
+    if facts.left_out:
+        yield f"Folders that name no class were left out: {', '.join(facts.left_out)}."
+    without = [name for index, name in enumerate(facts.classes) if index not in facts.labels]
+    if without:
+        yield f"No photo shows {', '.join(without)}."
+
+
+def _network(facts: Facts) -> Iterator[str]:
+    prepared = facts.prepared
+    if prepared.answer == "sigmoid" and not prepared.pair:
+        yield "It was made to find several classes in one picture; here the most likely one is the answer."
+    if prepared.head is None:
+        yield "Its last layer is not linear, so it cannot show where it looked."
+
+
+def _apart(one: Tried, other: Tried) -> bool:
+    """Whether the first is better for certain: McNemar's test at 5 % where both saw the same photos, else by far."""
+    if one.total != other.total:
+        return one.accuracy - other.accuracy > 0.1
+    gained, lost = int((one.hits & ~other.hits).sum()), int((other.hits & ~one.hits).sum())
+    return gained > lost and (gained - lost) ** 2 > 3.84 * (gained + lost)
+
+
+def _kind(tried: Tried) -> tuple[str, str]:
+    return tried.reading.scale, tried.reading.colour
+
+
+def _percent(share: float) -> str:
+    return f"{share:.1%}".replace("%", " %")
