@@ -160,12 +160,9 @@ def test_a_recipe_is_printed_with_every_default(sortline: Sortline, tmp_path: Pa
         (("train", "--line", "cans"), "there is no line 'cans'"),
         (("train", *OF, "--method", "guess"), "allowed: probe, finetune"),
         (("train", *OF, "--set", "strength=1"), "is not known; allowed: seed"),
-        (("train", *OF, "--set", "seed"), "--set key=value"),
         (("train", *OF, "--set", "seed=2", "--set", "seed.low=1"), "--set seed.low=1"),
         (("train", *OF, "--recipe", "none.toml"), "cannot read the recipe none.toml"),
-        (("train", *OF, "--version", "7"), "no version 7"),
         (("runs", "show", *OF), "has no run yet"),
-        (("runs", "show", "01", *OF), "has no runs that begin with 01"),
         (("runs", "cancel", "0" * 32, *OF), "sortline runs list"),
     ],
 )

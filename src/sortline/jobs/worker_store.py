@@ -55,9 +55,14 @@ def beats(session: Session) -> dict[str, int]:
     return dict.fromkeys(session.scalars(lost), 0) | known
 
 
-def any_alive(session: Session, silence: timedelta) -> bool:
-    """Whether some worker said within this time that it lives, by its machine's clock, and is not known to be gone."""
-    query = select(workers.c.id).where(workers.c.seen_at > datetime.now(UTC) - silence)
+def any_alive(session: Session, silence: timedelta | None) -> bool:
+    """Whether there is a worker whose process is not known to have ended.
+
+    With `silence` only one that said within this time that it lives, by its machine's clock.
+    """
+    query = select(workers.c.id)
+    if silence is not None:
+        query = query.where(workers.c.seen_at > datetime.now(UTC) - silence)
     return any(not is_gone(worker) for worker in session.scalars(query))
 
 
