@@ -118,7 +118,7 @@ def draft_bundle(network: Network, known: Known, origin: Origin) -> Draft:
         reference, thresholds = ood.fit(known.logits[held_out], known.embeddings[held_out].astype(np.float32))
     else:
         reference, thresholds = ood.never()
-    arrays = {"pixels": pictures, "logits": reference_runtime.infer(pictures).logits}
+    arrays: dict[str, NDArray[Any]] = {"pixels": pictures, "logits": reference_runtime.infer(pictures).logits}
     if network.quantised is not None:
         arrays["int8_logits"] = OnnxRuntime(network.quantised).infer(pictures).logits
     memory = known.memory()

@@ -23,7 +23,7 @@ from rich.markdown import Markdown
 
 from sortline.engine.bundle import Licences, Precision
 from sortline.engine.classifier import Classifier, load_classifier
-from sortline.evaluation.card import Card, OodFigures, Provenance, TestFigures, TransferFigures, render
+from sortline.evaluation.card import Card, OodFigures, Provenance, TransferFigures, render
 from sortline.training.assemble import Draft, finish
 from sortline.training.assess import accuracy_figures, arithmetic_figures, ask, ood_figures, trashnet_figures
 from sortline.training.backbones import resolve
@@ -185,7 +185,9 @@ def _provenance(outcome: Outcome, photos: list[LabelledPhoto], minutes: float | 
 
 def _metrics(card: Card, outcome: Outcome) -> dict[str, Any]:
     """The card's figures for `bundle.json`."""
-    test: TestFigures = card.test
+    test = card.test
+    if test is None:
+        raise ValueError("the starter's data has a test part")
     ood: OodFigures = card.ood
     (trashnet,) = card.transfer
     return {
