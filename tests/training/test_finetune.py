@@ -21,8 +21,6 @@ from sortline.training.moments import Moment  # noqa: E402
 from sortline.training.recipe import FinetuneRecipe  # noqa: E402
 from tests.training_photos import TINY, saved_weights, stripes  # noqa: E402
 
-SILENT: list[Moment] = []
-
 
 def with_weights(tmp_path: Path) -> FinetuneRecipe:
     """TINY on from weights in a file, so that there is something to freeze."""
@@ -87,12 +85,15 @@ class Cancelled(Exception):
     """What an observer raises."""
 
 
-def test_what_the_observer_raises_ends_the_run_which_goes_on_later(tmp_path: Path) -> None:
-    """A run cancelled in mid-epoch goes on at the next batch, to the weights of a run that was not."""
+@pytest.mark.parametrize("at", [(2, 2), (1, 3)])
+def test_what_the_observer_raises_ends_the_run_which_goes_on_later(
+    at: tuple[int, int], tmp_path: Path
+) -> None:
+    """A run cancelled in mid-epoch, or before validation, goes on there, to the weights of a run that was not."""
     train, validation = stripes(24, seed=0), stripes(8, seed=1)
 
     def cancel(moment: Moment) -> None:
-        if (moment.epoch, moment.batch) == (2, 2):
+        if (moment.epoch, moment.batch) == at and not moment.ended:
             raise Cancelled
 
     whole = finetune(train, validation, classes=2, recipe=TINY, work=tmp_path / "whole")
@@ -101,7 +102,9 @@ def test_what_the_observer_raises_ends_the_run_which_goes_on_later(tmp_path: Pat
     heard: list[Moment] = []
     finetune(train, validation, classes=2, recipe=TINY, work=tmp_path / "cut", observe=heard.append)
 
-    assert (heard[0].epoch, heard[0].batch) == (2, 3)
+    assert (heard[0].epoch, heard[0].batch, heard[0].ended) == {(2, 2): (2, 3, False), (1, 3): (1, 3, True)}[
+        at
+    ]
     assert [e.train_loss for e in heard[-1].log] == [e.train_loss for e in whole.epochs]
     for name in ("best.safetensors", "last.safetensors"):
         assert (tmp_path / "cut" / name).read_bytes() == (tmp_path / "whole" / name).read_bytes()

@@ -85,19 +85,25 @@ def _resharpen(images: Tensor, how: Augmentation, generator: torch.Generator) ->
         smaller = int(size * float(_uniform(1, 0.45, 0.9, generator)))
         small = functional.interpolate(images, (smaller, smaller), mode="bilinear", antialias=True)
         images = functional.interpolate(small, (size, size), mode="bilinear")
+    if how.sharpness == (1.0, 1.0):
+        return images
     blurred = functional.avg_pool2d(images, 3, stride=1, padding=1, count_include_pad=False)
     return blurred.lerp(images, _per_image(images, *how.sharpness, generator))
 
 
 def _recolour(images: Tensor, how: Augmentation, generator: torch.Generator) -> Tensor:
     """Brightness, contrast, saturation and white balance, each by a factor around 1."""
-    gain = _per_image(images, 1 - how.brightness, 1 + how.brightness, generator)
-    channel = 1 + how.white_balance * (2 * torch.rand(len(images), 3, 1, 1, generator=generator) - 1)
-    images = images * (gain * channel.to(images.device))
-    mean = images.mean((1, 2, 3), keepdim=True)
-    images = mean.lerp(images, _per_image(images, 1 - how.contrast, 1 + how.contrast, generator))
-    grey = images.mean(1, keepdim=True)
-    return grey.lerp(images, _per_image(images, 1 - how.saturation, 1 + how.saturation, generator))
+    if how.brightness or how.white_balance:
+        gain = _per_image(images, 1 - how.brightness, 1 + how.brightness, generator)
+        channel = 1 + how.white_balance * (2 * torch.rand(len(images), 3, 1, 1, generator=generator) - 1)
+        images = images * (gain * channel.to(images.device))
+    if how.contrast:
+        mean = images.mean((1, 2, 3), keepdim=True)
+        images = mean.lerp(images, _per_image(images, 1 - how.contrast, 1 + how.contrast, generator))
+    if how.saturation:
+        grey = images.mean(1, keepdim=True)
+        images = grey.lerp(images, _per_image(images, 1 - how.saturation, 1 + how.saturation, generator))
+    return images
 
 
 def _erase(images: Tensor, how: Augmentation, generator: torch.Generator) -> Tensor:

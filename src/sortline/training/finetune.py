@@ -144,7 +144,7 @@ class _Run:
         """The rest of this epoch's photos, then the averaged weights on validation; kept, then told."""
         pace, saved = Pace(), time.monotonic()
         started, before = time.monotonic(), self.seconds
-        first = self.layers.batch
+        first = self.layers.step - len(self.epochs) * self.layers.batches
         for batch in range(first, self.layers.batches):
             progress = self.progress()
             announce(progress)
@@ -155,8 +155,8 @@ class _Run:
                 self.save()
                 saved = time.monotonic()
             self._tell(self._moment(batch + 1, pace))
-        per_second = pace.per_second()
-        epoch = self._close_epoch(started, before, per_second)
+        trained = (self.layers.batches - first) * len(self.photos) / self.layers.batches
+        epoch = self._close_epoch(started, before, trained / (time.monotonic() - started))
         self.save()
         write_log(self.work, self.epochs)
         done = self.layers.batches
@@ -170,7 +170,7 @@ class _Run:
 
     def over(self) -> bool:
         """Whether the schedule, or patience, has run out; both only between epochs."""
-        if self.layers.batch:
+        if self.layers.step != len(self.epochs) * self.layers.batches:
             return False
         patience, best = self.recipe.patience, self.best
         waited = len(self.epochs) - best.epoch if best and best.validation_accuracy is not None else 0
@@ -210,7 +210,7 @@ class _Run:
         network.to(memory_format=torch.contiguous_format)
         return Outcome(network=network, recipe=self.recipe, epochs=tuple(self.epochs), best=self.best)
 
-    def _close_epoch(self, started: float, before: float, per_second: float | None) -> Epoch:
+    def _close_epoch(self, started: float, before: float, per_second: float) -> Epoch:
         """The epoch's row, and its weights kept if they are the best."""
         progress = self.progress()
         loss, accuracy = self._validate()
@@ -223,7 +223,7 @@ class _Run:
             train_loss=round(sum(self.losses) / max(1, len(self.losses)), 4),
             validation_loss=loss,
             validation_accuracy=accuracy,
-            images_per_second=round((per_second or 0.0) * len(self.photos) / self.layers.batches, 2),
+            images_per_second=round(per_second, 2),
             seconds=round(time.monotonic() - started, 1),
             total_minutes=round(self.seconds / 60, 2),
         )
