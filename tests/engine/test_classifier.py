@@ -89,9 +89,10 @@ def test_unknown_bundle_names_those_in_the_package() -> None:
 
 
 def test_any_number_is_cut_into_compiled_sizes() -> None:
-    """Every count is the sum of its batches, none larger than allowed."""
+    """Every count is the sum of its batches, each of a size that there is."""
     for count in range(1, 40):
-        for largest in (1, 2, 8):
-            cut = list(batches(count, largest))
+        for sizes in ((1,), (1, 4), (1, 2, 4, 8)):
+            cut = list(batches(count, sizes))
             assert sum(cut) == count
-            assert max(cut) <= largest
+            assert set(cut) <= set(sizes)
+    assert list(batches(7, (1, 4))) == [4, 1, 1, 1]

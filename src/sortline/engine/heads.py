@@ -27,10 +27,18 @@ class Headed:
         """See `Runtime.infer`."""
         outputs = self.network.infer(images, features=features)
         return Outputs(
-            logits=outputs.embedding @ self._weight + self._bias,
+            logits=self.logits(outputs.embedding),
             embedding=outputs.embedding,
             features=outputs.features,
         )
+
+    def logits(self, embedding: NDArray[np.float32]) -> NDArray[np.float32]:
+        """What the head says (N, C) of embeddings (N, D)."""
+        logits: NDArray[np.float32] = embedding @ self._weight + self._bias
+        return logits
+
+    def settle(self, batch: int) -> None:
+        """See `Runtime.settle`. The network is shared, so what others call it with is not ours to say."""
 
 
 def compose(model: bytes, head: Head) -> bytes:

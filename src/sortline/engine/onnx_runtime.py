@@ -32,6 +32,9 @@ class OnnxRuntime:
         wanted = ["logits", "embedding"] + (["features"] if features and "features" in self._outputs else [])
         return Outputs(**dict(zip(wanted, self._session.run(wanted, {"images": images}), strict=True)))
 
+    def settle(self, batch: int) -> None:
+        """See `Runtime.settle`. One session takes any number."""
+
 
 def _load_cpu(bundle: Bundle, threads: int, memory: Path | None) -> OnnxRuntime:
     return OnnxRuntime(bundle.model_path)

@@ -38,6 +38,7 @@ class OpenVinoRuntime:
         if cache is not None:
             self._config["CACHE_DIR"] = str(cache / "openvino")
         self._model = model
+        self._sizes: tuple[int, ...] = BATCH_SIZES
         self._compiled: dict[int, Any] = {}
         self._compiling = threading.Lock()
         self._own = threading.local()
@@ -47,10 +48,17 @@ class OpenVinoRuntime:
     def infer(self, images: NDArray[np.uint8], *, features: bool = False) -> Outputs:
         """See `Runtime.infer`."""
         parts, start = [], 0
-        for size in batches(len(images), BATCH_SIZES[-1]):
+        for size in batches(len(images), self._sizes):
             parts.append(self._infer(images[start : start + size], features))
             start += size
         return parts[0] if len(parts) == 1 else _joined(parts)
+
+    def settle(self, batch: int) -> None:
+        """See `Runtime.settle`. Each size is a network of its own, which takes 60 MB and 0.4 s of a core."""
+        with self._compiling:
+            self._sizes = (1, batch)
+            self._compiled = {size: self._compiled[size] for size in self._compiled if size in self._sizes}
+            self._own = threading.local()  # a thread's requests hold their network
 
     def _infer(self, images: NDArray[np.uint8], features: bool) -> Outputs:
         request = self._request(len(images))

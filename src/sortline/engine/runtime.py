@@ -1,6 +1,6 @@
 """Runs a bundle's network: what every runtime offers. Which one serves is chosen in `choice`."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple, Protocol
@@ -32,6 +32,13 @@ class Runtime(Protocol):
         """Outputs for images (N, S, S, 3), any N ≥ 1; C-contiguous. The arrays belong to the caller."""
         ...
 
+    def settle(self, batch: int) -> None:
+        """Single pictures and batches of this size are what it will be called with: for others it keeps nothing.
+
+        It still takes any number, cut into these.
+        """
+        ...
+
 
 class Candidate(NamedTuple):
     """A runtime that may be loaded: `load(bundle, threads, cache folder)`, and the arithmetic it computes in."""
@@ -40,9 +47,9 @@ class Candidate(NamedTuple):
     precision: Precision
 
 
-def batches(count: int, largest: int) -> Iterator[int]:
-    """`count` pictures cut into the batch sizes a runtime has compiled, largest first: 7 → 4, 2, 1."""
-    for size in reversed(BATCH_SIZES):
-        while size <= largest and count >= size:
+def batches(count: int, sizes: Sequence[int]) -> Iterator[int]:
+    """`count` pictures cut into the batch sizes a runtime has compiled, 1 among them, largest first: 7 → 4, 2, 1."""
+    for size in sorted(sizes, reverse=True):
+        while count >= size:
             yield size
             count -= size

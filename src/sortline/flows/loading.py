@@ -8,8 +8,11 @@ import logging
 import sys
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
 
 from sortline.engine.bundle import Bundle
 from sortline.engine.choice import Choice, choose, share, take, warm
@@ -25,10 +28,14 @@ log = logging.getLogger(__name__)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Loaded:
-    """A bundle ready to serve, and how its runtime was chosen."""
+    """A bundle ready to serve, and how its runtime was chosen.
+
+    `golden` has the embeddings of golden pictures, by their hash: bundles on one network share them, too.
+    """
 
     classifier: Classifier
     choice: Choice
+    golden: dict[str, NDArray[np.float32]] = field(default_factory=dict, compare=False)
 
     @property
     def batch(self) -> int:
@@ -90,9 +97,10 @@ def give_back_memory() -> None:
 def _shared(bundle: Bundle, serving: Sequence[Loaded]) -> Loaded | None:
     for other in serving:
         if other.classifier.bundle.backbone == bundle.backbone:
-            runtime = share(bundle, other.classifier.runtime)
+            runtime = share(bundle, other.classifier.runtime, other.golden)
             if runtime is not None:
-                return Loaded(classifier=Classifier(bundle, runtime), choice=other.choice)
+                classifier = Classifier(bundle, runtime)
+                return Loaded(classifier=classifier, choice=other.choice, golden=other.golden)
     return None
 
 
