@@ -24,6 +24,7 @@ from sortline.flows.follow import Follower
 from sortline.flows.ingest import Tools
 from sortline.flows.lines import create_line, keep_files, know_bundle
 from sortline.flows.loading import Loaded, Place, load
+from sortline.flows.mlflow_server import mlflow_uri
 from sortline.flows.networks import Networks
 from sortline.flows.promote import keep_opinions
 from sortline.flows.record import Sight, keep_pictures, record
@@ -31,6 +32,8 @@ from sortline.flows.retrain import JOB as RETRAIN
 from sortline.flows.retrain import retrain
 from sortline.flows.runs import JOB as TRAIN
 from sortline.flows.thumbnail_work import ThumbnailWork
+from sortline.flows.track import JOB as MLFLOW
+from sortline.flows.track import Announcer, tell_live
 from sortline.flows.train import TrainTools, train
 from sortline.flows.trained import trained_lookup
 from sortline.flows.uploads import sweep_uploads, uploads_folder
@@ -63,6 +66,8 @@ STARTER = "waste"
 SUMMARIES_EVERY_S = 20.0
 # Seconds between looks for archives that no import needs any more.
 UPLOADS_EVERY_S = 600.0
+# Seconds between looks whether another bundle is live than an MLflow server was told.
+LIVE_EVERY_S = 20.0
 # Jobs that come by themselves, by name.
 SCHEDULES: Mapping[str, Schedule] = {}
 
@@ -213,7 +218,15 @@ def tasks(ready: Installation) -> tuple[Task, ...]:
             run=lambda _: sweep_uploads(ready.engine, uploads_folder(ready.settings.data_dir)) > 0,
             every=UPLOADS_EVERY_S,
         ),
+        *_announcing(ready),
     )
+
+
+def _announcing(ready: Installation) -> tuple[Task, ...]:
+    if mlflow_uri() is None:
+        return ()
+    announcer = Announcer(ready.engine)
+    return (Task(name="mlflow", run=lambda _: announcer.look(), every=LIVE_EVERY_S),)
 
 
 def job_kinds(ready: Installation) -> Mapping[str, JobKind]:
@@ -230,6 +243,8 @@ def job_kinds(ready: Installation) -> Mapping[str, JobKind]:
         # As many as a worker does at all: a line whose probe takes seconds does not wait for others that train for hours.
         TRAIN: JobKind(run=partial(train, tools), at_once=AT_ONCE),
         RETRAIN: JobKind(run=partial(retrain, tools)),
+        # Nothing waits for it: a server that is away for minutes is told when it is back.
+        MLFLOW: JobKind(run=partial(tell_live, ready.engine), retries=12, at_once=1),
     }
 
 

@@ -5,6 +5,7 @@
     compare     both on the same pictures, the verdict committed
     promote     only with `auto_promote`, and only if what is live has not changed since
     report      plots and page; the run is of use without
+    track       told to an MLflow server, where there is one; it fails no run
 
 Each is a step of the job: a worker that takes it up after a kill goes on behind the last one finished.
 """
@@ -44,6 +45,7 @@ from sortline.flows.probe import made_by_probe
 from sortline.flows.promote import promote
 from sortline.flows.run_report import Told, run_files
 from sortline.flows.runs import evidence_of, version_name
+from sortline.flows.track import Finished, track
 from sortline.flows.training_data import TrainingData, training_data
 from sortline.jobs.context import Context
 from sortline.lines.classes import list_classes
@@ -86,6 +88,7 @@ def train(tools: TrainTools, context: Context) -> None:
     if work.line.auto_promote and verdict["promote"]:
         context.log(context.step("promote", work.promote))
     context.step("report", work.report)
+    track(context, tools.blobs, work.finished)
     context.progress(phase="done")
 
 
@@ -177,6 +180,20 @@ class _Work:
             Told(run, self.line, self.version, self.bundle, comparison, verdict, epochs), pictures
         )
         keep(self.tools.engine, self.tools.blobs, self.run.id, files, self.folder)
+
+    def finished(self) -> Finished:
+        """The run as it stands in the ledger, for those who are told of it."""
+        bundle = self.bundle
+        with reading(self.tools.engine) as session:
+            live = registry.live_bundles(session).get(self.line.id)
+            return Finished(
+                run=store.get_run(session, self.run.id),
+                line=self.line,
+                version=self.version,
+                bundle=bundle,
+                epochs=store.list_epochs(session, self.run.id),
+                live=live is not None and live.hash == bundle.hash,
+            )
 
     @property
     def folder(self) -> Path:
