@@ -120,3 +120,14 @@ def test_a_run_that_waits_is_cancelled_at_once(ready: Installation, tmp_path: Pa
         assert runs.get_run(session, line.id, first.run.id).run.bundle_hash is None
         assert runs.get_run(session, line.id, second.run.id).job.state is State.SUCCEEDED
         assert get_line(session, "colours").auto_promote is False
+
+
+def test_other_things_are_told_apart_from_the_lines_own(ready: Installation, tmp_path: Path) -> None:
+    """Another line's pictures as outliers: how unusual they are to the candidate stands in the comparison."""
+    line_with(ready, "others", coloured(tmp_path / "others", {"White": 12, "Green": 12}))
+    line = line_with(ready, "colours", coloured(tmp_path / "in", {"Red": 20, "Blue": 20}))
+    found = trained(ready, line, ProbeRecipe(outliers=("others",)))
+    assert found.run.comparison is not None
+    (outliers,) = found.run.comparison["candidate_measured"]["outliers"]
+    assert (outliers["name"], outliers["images"]) == ("others", 24)
+    assert 0 <= outliers["auroc"] <= 1

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,7 +19,7 @@ from sortline.engine.runtime import Runtime
 from sortline.evaluation.answers import Answers
 from sortline.evaluation.checks import Parity
 from sortline.evaluation.compare import Comparison, compare
-from sortline.evaluation.figures import Measured
+from sortline.evaluation.figures import Measured, OutlierFigures, outlier_figures
 from sortline.flows.embeddings import Embedder
 from sortline.flows.inferred import Pictures, inferred
 from sortline.flows.networks import Served, logits_of
@@ -34,6 +34,8 @@ PARITY_PHOTOS, LATENCY_PICTURES = 8, 7
 _ALLOWED = {"f32": 1e-3, "bf16": 0.25, "int8": 0.25}
 
 Check = Callable[[], object]
+# A set of pictures of other things: its name, and their hashes.
+Outliers = tuple[str, Sequence[str]]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -111,24 +113,54 @@ def compared(
     live: Served | None,
     *,
     policy: Callable[[Bundle], Policy],
+    outliers: Sequence[Outliers] = (),
     check: Check = lambda: None,
 ) -> Comparison:
     """The candidate beside the live bundle on the test pictures of the version and of the live bundle's memory, without
-    those that either was trained on.
+    those that either was trained on; and how well each tells `outliers`, sets of other things, from the version's.
     """
     answers = answers_on_test(ask, line_id, data, candidate, policy=policy, check=check)
     theirs = None if live is None else answers_on_test(ask, line_id, data, live, policy=policy, check=check)
     measured = _measured(candidate, live)
+    known = [data.pictures.hashes[row] for row in np.flatnonzero(data.pictures.parts == TEST)]
+    told = [
+        told_apart(ask, served, known, outliers, policy=policy, check=check) if served and known else ()
+        for served in (candidate, live)
+    ]
     return compare(
         answers,
         theirs,
         candidate_trained=_among(answers.keys, candidate.bundle),
         live_trained=_among(answers.keys, live.bundle) if live else (),
-        candidate_measured=measured[0],
-        live_measured=measured[1],
+        candidate_measured=replace(measured[0], outliers=told[0]),
+        live_measured=measured[1] and replace(measured[1], outliers=told[1]),
         # Of what is only remembered there is no picture to show.
         pictured=data.pictures.hashes,
     )
+
+
+def told_apart(
+    ask: Asker,
+    served: Served,
+    known: Sequence[str],
+    outliers: Sequence[Outliers],
+    *,
+    policy: Callable[[Bundle], Policy],
+    check: Check = lambda: None,
+) -> tuple[OutlierFigures, ...]:
+    """How well a bundle's detector tells each set of outliers from the `known` pictures; a set that cannot be read has
+    no figures.
+    """
+    detector = served.classifier.detector(policy(served.bundle))
+    ours = ask(served, known, check=check) if outliers else None
+    found: list[OutlierFigures] = []
+    for name, hashes in outliers:
+        said = ask(served, hashes, check=check)
+        if ours is not None and ours.hashes and said.hashes:
+            usual = detector(ours.logits, ours.embeddings.astype(np.float32))
+            unusual = detector(said.logits, said.embeddings.astype(np.float32))
+            found.append(outlier_figures(name, usual.scores, unusual.scores, unusual.ood))
+    return tuple(found)
 
 
 def answers_on_test(

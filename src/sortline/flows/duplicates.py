@@ -1,4 +1,4 @@
-"""Near-duplicates in a version: none may straddle its splits when it is evaluated on, and they are counted anew."""
+"""Near-duplicates in a version: those that straddle its splits, and counting them anew."""
 
 from __future__ import annotations
 
@@ -10,29 +10,15 @@ from sortline.catalogue.store.summaries import set_version_summary, version_summ
 from sortline.catalogue.store.versions import current_versions, version_by_id
 from sortline.catalogue.version import Version
 from sortline.db.session import Session, reading, writing
-from sortline.errors import SortlineError
 
 
-class LeakingSplits(SortlineError):
-    """Near-duplicates stand in different splits of a version: figures measured on it would be too good."""
+def leaking_groups(session: Session, version: Version) -> int:
+    """Groups of near-duplicates that stand in more than one split of a version.
 
-    def __init__(self, version: str, groups: int) -> None:
-        self.version, self.groups = version, groups
-        super().__init__(
-            f"in version {version!r} {groups} groups of near-duplicates are in more than one split; mend them with "
-            "`sortline data check --resplit` or `--drop`, and make a version of what changed"
-        )
-
-
-def require_sound_splits(session: Session, version: Version) -> None:
-    """The version may be evaluated on: whoever does asks here first.
-
-    Raises:
-        LeakingSplits: some near-duplicates are in different splits.
+    Figures measured on it would be too good, so nothing is promoted on them. `sortline data check --resplit` or `--drop`
+    and a version of what changed mend it.
     """
-    found = group_counts.version_groups(session, version, version_summary(session, version.id))
-    if found.leaks:
-        raise LeakingSplits(version.name, found.leaks)
+    return group_counts.version_groups(session, version, version_summary(session, version.id)).leaks
 
 
 def groups_due(session: Session) -> list[int]:

@@ -21,8 +21,6 @@ from typing import Any
 
 from sqlalchemy import Engine
 
-from sortline.catalogue.store import group_counts
-from sortline.catalogue.store.summaries import version_summary
 from sortline.catalogue.store.versions import version_by_id
 from sortline.catalogue.version import Version
 from sortline.db.session import reading, writing
@@ -36,6 +34,7 @@ from sortline.flows.artefacts import keep
 from sortline.flows.bundle_files import stow, usable
 from sortline.flows.candidates import Made, bundle_name, drafted
 from sortline.flows.compared import Asker, compared, parity_on_photos
+from sortline.flows.duplicates import leaking_groups
 from sortline.flows.finetune import made_by_finetune
 from sortline.flows.follow import resolve_policy
 from sortline.flows.inferred import Pictures as Source
@@ -46,7 +45,7 @@ from sortline.flows.promote import promote
 from sortline.flows.run_report import Told, run_files
 from sortline.flows.runs import evidence_of, version_name
 from sortline.flows.track import Finished, track
-from sortline.flows.training_data import TrainingData, training_data
+from sortline.flows.training_data import TrainingData, outlier_sets, training_data
 from sortline.jobs.context import Context
 from sortline.lines.classes import list_classes
 from sortline.lines.line import Line
@@ -233,16 +232,16 @@ class _Work:
             candidate,
             self.live,
             policy=self.policy,
+            outliers=outlier_sets(self.tools.engine, self.run.recipe.get("outliers", ())),
             check=self.context.check,
         )
         parity = [*self.exported, parity_on_photos(self.ask, self.data, candidate)]
         with reading(self.tools.engine) as session:
-            summary = version_summary(session, self.version.id)
-            groups = group_counts.version_groups(session, self.version, summary)
+            leaks = leaking_groups(session, self.version)
             retired = [one.name for one in list_classes(session, self.line.id) if one.retired_at is not None]
         # Serving the bundle has held its golden pictures against the runtime already, and raised if they were wrong.
         verdict = judge(
-            comparison, self.tools.gates, parity=parity, leaks=groups.leaks, golden=True, retired=retired
+            comparison, self.tools.gates, parity=parity, leaks=leaks, golden=True, retired=retired
         )
         return comparison, verdict
 

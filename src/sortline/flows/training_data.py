@@ -13,14 +13,18 @@ from sqlalchemy import Engine
 from sortline.catalogue.entry import Split
 from sortline.catalogue.store.entries import get_entries
 from sortline.catalogue.store.members import members_after
+from sortline.catalogue.store.versions import active_version
 from sortline.catalogue.version import Version
 from sortline.db.session import Session, reading
 from sortline.engine.bundle import Bundle
 from sortline.lines.classes import class_ids, list_classes
+from sortline.lines.store import get_line
 from sortline.training.assemble import TEST, TRAIN, VALIDATION, prefixes_of
 from sortline.training.run import NothingToTrain
 
 _CHUNK = 500
+# Pictures of a set of outliers: their AUROC is then known to within two points.
+MOST_OUTLIERS = 500
 _PARTS = {Split.TRAIN: TRAIN, Split.VALIDATION: VALIDATION, Split.TEST: TEST}
 PART_NAMES = ("train", "validation", "test")
 
@@ -151,6 +155,24 @@ def version_pictures(
         parts=np.array(parts, np.uint8),
         names=tuple(names),
     )
+
+
+def outlier_sets(engine: Engine, lines: Sequence[str]) -> list[tuple[str, tuple[str, ...]]]:
+    """Of each line's active version some pictures, by hash: test pictures first; a line without a version gives none.
+
+    Raises:
+        UnknownLine: there is no such line.
+    """
+    found = []
+    for name in lines:
+        with reading(engine) as session:
+            version = active_version(session, get_line(session, name).id)
+        if version is None:
+            continue
+        pictures = version_pictures(engine, version)
+        order = np.argsort(pictures.parts != TEST, kind="stable")[:MOST_OUTLIERS].tolist()
+        found.append((name, pictures.take(order).hashes))
+    return found
 
 
 def without(data: TrainingData, gone: Iterable[str]) -> TrainingData:

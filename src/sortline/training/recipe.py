@@ -29,6 +29,13 @@ ClassWeights = Annotated[
     Literal["none", "balanced"],
     Field(description="balanced: a photo of a rare class weighs more, so that each class weighs the same."),
 ]
+Outliers = Annotated[
+    tuple[Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9-]{0,62}$")], ...],
+    Field(
+        max_length=8,
+        description="Lines whose pictures are of other things: the report says how well they are told apart.",
+    ),
+]
 # Values of a keyword argument of timm.create_model.
 Argument = bool | int | float | str | tuple[bool | int | float | str, ...]
 
@@ -58,6 +65,7 @@ class ProbeRecipe:
     memory: Annotated[
         bool, Field(description="Train on the embeddings that the live bundle remembers, too.")
     ] = True
+    outliers: Outliers = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, config=_STRICT)
