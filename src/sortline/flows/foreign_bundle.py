@@ -168,7 +168,6 @@ def _known(chosen: Chosen, asked: Asked | None, runtime: OnnxRuntime) -> Known:
 
 
 def _facts(chosen: Chosen, asked: Asked | None) -> Facts:
-    none = np.empty(0, np.int64)
     return Facts(
         classes=chosen.classes,
         prepared=chosen.prepared,
@@ -177,8 +176,7 @@ def _facts(chosen: Chosen, asked: Asked | None) -> Facts:
         tried=chosen.tried,
         given=len(chosen.photos),
         left_out=chosen.left_out,
-        labels=none if asked is None else asked.labels,
-        predictions=none if asked is None else asked.outputs.logits.argmax(axis=1),
+        labels=np.empty(0, np.int64) if asked is None else asked.labels,
     )
 
 

@@ -16,7 +16,7 @@ from sortline.training.assemble import FEWEST
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Facts:
-    """What an import came to. `given` photos were found, `labels` (N,) and `predictions` (N,) are of those read."""
+    """What an import came to. `given` photos were found, `labels` (N,) are of those read."""
 
     classes: tuple[str, ...]
     prepared: Prepared
@@ -26,7 +26,6 @@ class Facts:
     given: int
     left_out: Sequence[str]
     labels: NDArray[np.int64]
-    predictions: NDArray[np.int64]
 
 
 def notes_of(facts: Facts) -> tuple[str, ...]:
@@ -66,17 +65,28 @@ def _doubts(facts: Facts) -> Iterator[str]:
 
 
 def _order(facts: Facts) -> Iterator[str]:
-    """Whether the classes seem to be listed in another order than the outputs have: a common slip."""
+    """Whether the classes seem to be listed in another order than the outputs have: a common slip, which makes wrong
+    ways of reading look better than the right one.
+    """
+    orders = [_best_order(tried, len(facts.classes)) for tried in facts.tried]
+    share, order, way = max(
+        (*found, tried.reading.name) for found, tried in zip(orders, facts.tried, strict=True)
+    )
+    if share >= facts.tried[0].accuracy + 0.2:
+        names = ", ".join(facts.classes[index] for index in order)
+        yield f"In the order {names} {_percent(share)} would be right, read as {way}: check the order of the classes."
+
+
+def _best_order(tried: Tried, count: int) -> tuple[float, tuple[int, ...]]:
+    """The share of right answers with the classes in the order that makes it largest, and for each output the index of
+    its class in that order.
+    """
     from scipy.optimize import linear_sum_assignment  # 60 MB that a server never needs
 
-    count = len(facts.classes)
     confusion = np.zeros((count, count), np.int64)
-    np.add.at(confusion, (facts.labels, facts.predictions), 1)
-    truth, answer = linear_sum_assignment(confusion, maximize=True)
-    matched, now = confusion[truth, answer].sum() / confusion.sum(), np.trace(confusion) / confusion.sum()
-    if matched >= now + 0.2:
-        order = [facts.classes[truth[list(answer).index(index)]] for index in range(count)]
-        yield f"In the order {', '.join(order)} the classes would be right for {_percent(matched)}: check their order."
+    np.add.at(confusion, (tried.predictions, tried.labels), 1)
+    outputs, classes = linear_sum_assignment(confusion, maximize=True)
+    return float(confusion[outputs, classes].sum() / tried.total), tuple(int(index) for index in classes)
 
 
 def _photos(facts: Facts) -> Iterator[str]:

@@ -35,13 +35,19 @@ class Photo:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Tried:
-    """One way of reading and what came of it: which photos' answers were right, `hits` (N,), and `loss`, the mean of
+    """One way of reading and what came of it: the true classes and the answers, each (N,), and `loss`, the mean of
     −log p of the true class, lower is better.
     """
 
     reading: Reading
-    hits: NDArray[np.bool_]
+    labels: NDArray[np.int64]
+    predictions: NDArray[np.int64]
     loss: float
+
+    @property
+    def hits(self) -> NDArray[np.bool_]:
+        """Which answers were right, (N,)."""
+        return np.equal(self.labels, self.predictions)
 
     @property
     def right(self) -> int:
@@ -51,7 +57,7 @@ class Tried:
     @property
     def total(self) -> int:
         """How many photos were asked about."""
-        return len(self.hits)
+        return len(self.labels)
 
     @property
     def accuracy(self) -> float:
@@ -117,7 +123,7 @@ def _trials(
         logits = infer(load(with_reading(prepared, reading)), seen.pixels).logits
         labels = np.array([photo.label for photo in seen.photos])
         loss = -float(log_softmax(logits)[np.arange(len(labels)), labels].mean())
-        found.append(Tried(reading=reading, hits=logits.argmax(axis=1) == labels, loss=loss))
+        found.append(Tried(reading=reading, labels=labels, predictions=logits.argmax(axis=1), loss=loss))
     return tuple(sorted(found, key=lambda tried: (-tried.right, tried.loss)))
 
 

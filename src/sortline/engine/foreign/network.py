@@ -86,9 +86,8 @@ def _common_form(model: Any) -> Any:
 
     if model.functions:
         model = inliner.inline_local_functions(model)
-    own = ("", "ai.onnx")
     foreign = sorted(
-        {f"{node.domain}.{node.op_type}" for node in _nodes(model.graph) if node.domain not in own}
+        {f"{node.domain}.{node.op_type}".strip(".") for node in _nodes(model.graph) if not _is_standard(node)}
     )
     if foreign:
         raise UnsupportedNetwork(f"it uses operations outside the ONNX standard: {', '.join(foreign[:5])}")
@@ -105,6 +104,12 @@ def _common_form(model: Any) -> Any:
     except Exception as error:  # the converter raises whatever its C++ does
         raise UnsupportedNetwork(f"it is not valid ONNX ({_line(error)})") from error
     return model
+
+
+def _is_standard(node: Any) -> bool:
+    import onnx
+
+    return node.domain in ("", "ai.onnx") and bool(onnx.defs.has(node.op_type))
 
 
 def _picture_input(model: Any, given: Any, size: int | None) -> Network:

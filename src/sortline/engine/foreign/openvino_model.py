@@ -80,17 +80,18 @@ def _fix_shape(network: Any, size: int | None) -> None:
 
 def _simplify(network: Any) -> None:
     """Fold what is constant; where OpenVINO offers it, also batch normalisation and the like into convolutions."""
+    from openvino.passes import ConstantFolding, Manager
+
     try:
         # What `openvino.convert_model` does first, which cannot be used: it reports its use over the network.
         from openvino._offline_transformations import apply_moc_transformations
     except ImportError:
-        from openvino.passes import ConstantFolding, Manager
-
-        passes = Manager()
-        passes.register_pass(ConstantFolding())
-        passes.run_passes(network)
+        pass
     else:
         apply_moc_transformations(network, False)
+    passes = Manager()
+    passes.register_pass(ConstantFolding())
+    passes.run_passes(network)
 
 
 def _write(network: Any) -> Any:
@@ -179,9 +180,7 @@ def _drawn(shape: list[int], element: str) -> list[NDArray[Any]]:
 
 
 def _reason(error: Exception) -> str:
-    """The last line that says something: what its C++ raises begins with places in its source."""
+    """The line that says most: which operations it lacks, else the last; the first ones are places in its source."""
     lines = [line.strip() for line in str(error).splitlines() if line.strip()]
-    told = [
-        line for line in lines if "Check '" not in line and not line.startswith(("Exception from", "File "))
-    ]
-    return (told or lines or [type(error).__name__])[-1][:200]
+    lacking = [line.removeprefix("-- ") for line in lines if "No conversion rule" in line]
+    return (lacking or lines[-1:] or [type(error).__name__])[0][:200]

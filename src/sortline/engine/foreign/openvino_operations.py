@@ -214,6 +214,16 @@ def _reshape(op: Operation) -> list[str]:
     return [op.add("Reshape", op.inputs[0], op.writer.integers(*shape))]
 
 
+def _shape_of(op: Operation) -> list[str]:
+    dtype = op.node.get_output_element_type(0).to_dtype()
+    return [op.writer.constant(np.array(op.shape(0), dtype))]
+
+
+def _broadcast(op: Operation) -> list[str]:
+    shape = [int(side) for side in op.node.get_output_partial_shape(0).to_shape()]
+    return [op.add("Expand", op.inputs[0], op.writer.integers(*shape))]
+
+
 def _squeeze(operation: str, op: Operation) -> list[str]:
     if len(op.inputs) < 2:
         return [op.add(operation, op.inputs[0])]
@@ -329,7 +339,6 @@ _SAME = {
     "HSwish": "HardSwish",
     "SoftPlus": "Softplus",
     "Slice": "Slice",
-    "ShapeOf": "Shape",
 }
 
 OPERATIONS: dict[str, Translate] = {name: partial(_same, onnx) for name, onnx in _SAME.items()} | {
@@ -353,10 +362,13 @@ OPERATIONS: dict[str, Translate] = {name: partial(_same, onnx) for name, onnx in
     "ReduceMean": partial(_reduce, "ReduceMean"),
     "ReduceMax": partial(_reduce, "ReduceMax"),
     "ReduceMin": partial(_reduce, "ReduceMin"),
+    "ReduceProd": partial(_reduce, "ReduceProd"),
     "ReduceSum": partial(_reduce, "ReduceSum"),
     "MVN": _normalise,
     "Transpose": _transpose,
     "Reshape": _reshape,
+    "Broadcast": _broadcast,
+    "ShapeOf": _shape_of,
     "Squeeze": partial(_squeeze, "Squeeze"),
     "Unsqueeze": partial(_squeeze, "Unsqueeze"),
     "Split": _split,

@@ -85,7 +85,7 @@ def parse(name: str) -> Reading:
     Raises:
         UnknownPreprocessing: it names none.
     """
-    words = SOURCES.get(name, name).lower().split("-")
+    words = _spelt_out(name.lower()).split("-")
     scale = words[0]
     if scale not in SCALINGS:
         raise UnknownPreprocessing(name, names())
@@ -98,6 +98,12 @@ def parse(name: str) -> Reading:
         else:
             raise UnknownPreprocessing(name, names())
     return Reading(scale, colour, resize)  # type: ignore[arg-type]  # just looked
+
+
+def _spelt_out(name: str) -> str:
+    """The name with a source's at its beginning replaced by what that stands for; what follows overrules it."""
+    found = next((source for source in SOURCES if name == source or name.startswith(f"{source}-")), None)
+    return name if found is None else SOURCES[found] + name.removeprefix(found)
 
 
 def names() -> tuple[str, ...]:
