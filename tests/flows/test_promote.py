@@ -1,6 +1,7 @@
 """`flows/promote.py`: what may go live, what the ledger keeps of it, and the ways back."""
 
 from collections.abc import Mapping
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pytest
@@ -10,8 +11,11 @@ from sortline.db.session import Session, reading, writing
 from sortline.flows.bundles_of_line import resolve, roles
 from sortline.flows.promote import (
     NoEvidence,
+    Plan,
     ReasonNeeded,
+    enter,
     keep_opinions,
+    plan_promotion,
     promote,
     rollback,
     shadow,
@@ -19,7 +23,7 @@ from sortline.flows.promote import (
 )
 from sortline.lines import store as lines
 from sortline.registry import shadows, store
-from sortline.registry.ledger import AlreadyLive, NeverLive, UnknownBundle
+from sortline.registry.ledger import AlreadyLive, LiveChanged, NeverLive, UnknownBundle
 from sortline.serving.shadow import Opinion
 
 A, B, C = ("a" * 64, "b" * 64, "c" * 64)
@@ -147,3 +151,25 @@ def test_a_shadow_that_goes_live_is_the_shadow_no_longer(waste: Engine) -> None:
         with pytest.raises(UnknownBundle, match="shadow on the line waste"):
             resolve(session, lines.get_line(session, "waste"), "shadow")
     assert (saw.pictures, saw.disagreements[0].shadow_class) == (3, "Shoes")
+
+
+def test_of_two_at_once_the_second_is_told(waste: Engine) -> None:
+    """What was planned beside what was live is not made over what is live by now."""
+    plans = []
+    for bundle in (B, C):
+        with reading(waste) as session:
+            plans.append(plan_promotion(session, "waste", bundle, who="ana", reason="x", force=True))
+    with ThreadPoolExecutor(2) as pool:
+        outcomes = list(pool.map(lambda plan: _entered(waste, plan), plans))
+    assert sorted(outcomes) == ["done", "has changed meanwhile"]
+    with reading(waste) as session:
+        assert len(store.ledger(session, lines.get_line(session, "waste").id).items) == 2
+
+
+def _entered(engine: Engine, plan: Plan) -> str:
+    try:
+        with writing(engine) as session:
+            enter(session, plan)
+    except LiveChanged as error:
+        return "has changed meanwhile" if "has changed meanwhile" in str(error) else str(error)
+    return "done"

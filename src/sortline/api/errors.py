@@ -60,7 +60,7 @@ from sortline.lines.line import (
     UnknownClass,
     UnknownLine,
 )
-from sortline.registry.ledger import AlreadyLive, AmbiguousBundle, NeverLive, UnknownBundle
+from sortline.registry.ledger import AlreadyLive, AmbiguousBundle, LiveChanged, NeverLive, UnknownBundle
 from sortline.serving.admission import Overloaded
 from sortline.serving.live import NoModel, NotServed
 from sortline.storage.errors import StorageUnavailable, UnknownBlob
@@ -142,6 +142,7 @@ PROBLEMS: dict[type[SortlineError], tuple[int, str]] = {
     NotUsable: (409, "bundle-not-usable"),
     NeverLive: (409, "never-live"),
     AlreadyLive: (409, "already-live"),
+    LiveChanged: (409, "live-changed"),
     NoEvidence: (409, "no-evidence"),
     ReasonNeeded: (422, "reason-needed"),
     BundleError: (409, "bundle-not-usable"),

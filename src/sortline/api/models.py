@@ -30,7 +30,7 @@ from sortline.flows.evidence import evidence_of
 from sortline.flows.lines import know_bundle
 from sortline.lines.store import get_line
 from sortline.registry import shadows
-from sortline.registry.ledger import BundleRecord, Promotion
+from sortline.registry.ledger import BundleRecord
 from sortline.serving.live import LiveLine
 from sortline.wiring import Services
 
@@ -106,27 +106,21 @@ def promote(
     Without a run whose comparison speaks for it, `force` and a `reason` are needed. The line learns classes that it did
     not know.
     """
-    asked, engine = wanted or Wanted(), services.engine
-    with reading(engine) as session:
+    asked = wanted or Wanted()
+    with reading(services.engine) as session:
         record = _resolved(session, line, model)
         run_id, evidence = evidence_of(session, live.id, record.hash, asked.run)
-        flow.may_promote(
-            session, line, record.hash, evidence=evidence, force=asked.force, reason=asked.reason
+        plan = flow.plan_promotion(
+            session,
+            line,
+            record.hash,
+            who=CALLER,
+            reason=asked.reason,
+            evidence=evidence,
+            run_id=run_id,
+            force=asked.force,
         )
-    with services.follower.prepared(_known(services, record)):
-        with writing(engine) as session:
-            made = flow.promote(
-                session,
-                line,
-                record.hash,
-                who=CALLER,
-                reason=asked.reason,
-                evidence=evidence,
-                run_id=run_id,
-                force=asked.force,
-            )
-        services.follower.refresh()
-    return _entry(services, line, made)
+    return _entered(services, plan)
 
 
 @writes.post("/{model}/rollback", summary="Roll back to a model", status_code=201)
@@ -142,12 +136,8 @@ def rollback(
     with reading(services.engine) as session:
         found = get_line(session, line)
         named = None if model in ("previous", "live") else resolve(session, found, model).hash
-        target = flow.rollback_target(session, found, named)
-    with services.follower.prepared(_known(services, target)):
-        with writing(services.engine) as session:
-            made = flow.rollback(session, line, named, who=CALLER, reason=reason)
-        services.follower.refresh()
-    return _entry(services, line, made)
+        plan = flow.plan_rollback(session, line, named, who=CALLER, reason=reason)
+    return _entered(services, plan)
 
 
 @writes.post("/{model}/shadow", summary="Start or stop a shadow")
@@ -186,9 +176,14 @@ def _known(services: Services, record: BundleRecord) -> BundleRecord:
     return know_bundle(ready.engine, ready.bundles_dir, ready.blobs, record.hash)
 
 
-def _entry(services: Services, line: str, made: Promotion) -> PromotionView:
+def _entered(services: Services, plan: flow.Plan) -> PromotionView:
+    """The bundle is ready on this server, then in the ledger, then live."""
+    with services.follower.prepared(_known(services, plan.bundle)):
+        with writing(services.engine) as session:
+            made = flow.enter(session, plan)
+        services.follower.refresh()
     with reading(services.engine) as session:
-        return promotion_views(session, line, [made])[0]
+        return promotion_views(session, plan.line.name, [made])[0]
 
 
 def _detail(session: Session, services: Services, live: LiveLine, record: BundleRecord) -> ModelDetail:

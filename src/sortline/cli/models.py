@@ -104,10 +104,7 @@ def promote(
         record = _bundle(ready, line, model)
         with reading(ready.engine) as session:
             run_id, evidence = evidence_of(session, get_line(session, line).id, record.hash, run)
-            flow.may_promote(session, line, record.hash, evidence=evidence, force=force, reason=reason)
-        flow.proven(record, ready.bundles_dir, ready.blobs)
-        with writing(ready.engine) as session:
-            flow.promote(
+            plan = flow.plan_promotion(
                 session,
                 line,
                 record.hash,
@@ -117,6 +114,9 @@ def promote(
                 run_id=run_id,
                 force=force,
             )
+        flow.proven(record, ready.bundles_dir, ready.blobs)
+        with writing(ready.engine) as session:
+            flow.enter(session, plan)
     typer.echo(f"{record.name} {record.hash[:12]} is live on {line}.")
 
 
@@ -133,17 +133,16 @@ def rollback(
     """Make a bundle live again; rolling back twice goes back twice."""
     from sortline.db.session import reading, writing
     from sortline.flows import promote as flow
-    from sortline.lines.store import get_line
     from sortline.wiring import installation
 
     with installation(settings(data_dir=data_dir)) as ready:
         named = _bundle(ready, line, model).hash if model not in (None, "previous", "live") else None
         with reading(ready.engine) as session:
-            target = flow.rollback_target(session, get_line(session, line), named)
-        flow.proven(target, ready.bundles_dir, ready.blobs)
+            plan = flow.plan_rollback(session, line, named, who="cli", reason=reason)
+        flow.proven(plan.bundle, ready.bundles_dir, ready.blobs)
         with writing(ready.engine) as session:
-            flow.rollback(session, line, named, who="cli", reason=reason)
-    typer.echo(f"{target.name} {target.hash[:12]} is live on {line} again.")
+            flow.enter(session, plan)
+    typer.echo(f"{plan.bundle.name} {plan.bundle.hash[:12]} is live on {line} again.")
 
 
 @app.command("shadow")

@@ -1,12 +1,19 @@
 """What makes a bundle live on a line, or a shadow: entries in the ledger, which every server follows.
 
-An edge first sees that the bundle can serve (`Follower.prepared` on a server, `proven` in a command), so that what goes
-into the ledger is what goes live.
+    with reading(engine) as session:
+        plan = plan_promotion(session, "waste", bundle, …)     # may it?
+    with follower.prepared(plan.bundle):                         # can it? a command asks `proven`
+        with writing(engine) as session:
+            enter(session, plan)                                 # it does
+
+So what goes into the ledger is what goes live, and the database's one writer, for which answers wait too, is taken for
+two short statements.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 
 from sqlalchemy import Engine
@@ -16,12 +23,12 @@ from sortline.engine.choice import reference
 from sortline.errors import SortlineError
 from sortline.flows.bundle_files import usable
 from sortline.flows.loading import NotUsable
-from sortline.lines.classes import add_classes
+from sortline.lines.classes import add_classes, class_ids
 from sortline.lines.line import Line
-from sortline.lines.store import get_line
+from sortline.lines.store import get_line, hold_line
 from sortline.registry import shadows
 from sortline.registry import store as registry
-from sortline.registry.ledger import Action, AlreadyLive, BundleRecord, NeverLive, Promotion
+from sortline.registry.ledger import AlreadyLive, BundleRecord, LiveChanged, NeverLive, NewEntry, Promotion
 from sortline.registry.shadows import Pair
 from sortline.serving.shadow import Opinion
 from sortline.storage.blobs import Blobs
@@ -44,6 +51,23 @@ class ReasonNeeded(SortlineError):
         super().__init__("A promotion that is forced needs a reason; it stands in the ledger.")
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Plan:
+    """A change of what is live that may be made: the bundle instead of `live` (a hash).
+
+    `classes` are those the line has to learn, `offered` says whether the bundle is a candidate of the line already, and
+    `was_shadow` whether it is its shadow.
+    """
+
+    line: Line
+    bundle: BundleRecord
+    live: str | None
+    entry: NewEntry
+    classes: tuple[str, ...]
+    offered: bool
+    was_shadow: bool
+
+
 def promote(
     session: Session,
     line: str,
@@ -55,7 +79,32 @@ def promote(
     run_id: str | None = None,
     force: bool = False,
 ) -> Promotion:
-    """The entry that makes the bundle live on the line; the line learns the classes that it did not know.
+    """The entry that makes the bundle live on the line, planned and made in one transaction; see `plan_promotion`."""
+    plan = plan_promotion(
+        session, line, bundle_hash, who=who, reason=reason, evidence=evidence, run_id=run_id, force=force
+    )
+    return enter(session, plan)
+
+
+def rollback(
+    session: Session, line: str, bundle_hash: str | None = None, *, who: str, reason: str = ""
+) -> Promotion:
+    """The entry that makes a bundle live again, planned and made in one transaction; see `plan_rollback`."""
+    return enter(session, plan_rollback(session, line, bundle_hash, who=who, reason=reason))
+
+
+def plan_promotion(
+    session: Session,
+    line: str,
+    bundle_hash: str,
+    *,
+    who: str,
+    reason: str = "",
+    evidence: Mapping[str, object] | None = None,
+    run_id: str | None = None,
+    force: bool = False,
+) -> Plan:
+    """The bundle live on the line; the line learns the classes that it did not know.
 
     `evidence` is what a comparison came to: its `verdict` has `promote`, and `against` is the hash of the bundle that
     was live then. It goes into the ledger as it is, with the run's id and whether the promotion was forced.
@@ -67,40 +116,29 @@ def promote(
         ReasonNeeded: it is forced without a reason.
     """
     found, bundle = get_line(session, line), registry.get_bundle(session, bundle_hash)
-    problem = may_promote(session, line, bundle_hash, evidence=evidence, force=force, reason=reason)
-    noted = {**(evidence or {}), "run": run_id, "forced": problem is not None}
-    return _make_live(session, found, bundle, "promote", who, reason or "it passed its gates", noted)
-
-
-def may_promote(
-    session: Session,
-    line: str,
-    bundle_hash: str,
-    *,
-    evidence: Mapping[str, object] | None,
-    force: bool,
-    reason: str,
-) -> str | None:
-    """What is wrong with the evidence where that is overridden; None where it is for promoting. See `promote`.
-
-    Raises:
-        UnknownLine, AlreadyLive, NoEvidence, ReasonNeeded: it may not.
-    """
-    live = registry.live_bundles(session).get(get_line(session, line).id)
-    if live is not None and live.hash == bundle_hash:
+    live = registry.newest(session, found.id)
+    if live is not None and live.bundle_hash == bundle_hash:
         raise AlreadyLive(line, bundle_hash)
-    problem = _problem(evidence, live)
+    problem = _problem(evidence, live.bundle_hash if live else None)
     if problem is not None and not force:
         raise NoEvidence(bundle_hash, problem)
     if problem is not None and not reason.strip():
         raise ReasonNeeded
-    return problem
+    entry = NewEntry(
+        line_id=found.id,
+        bundle_hash=bundle_hash,
+        action="promote",
+        who=who,
+        reason=reason or "it passed its gates",
+        evidence={**(evidence or {}), "run": run_id, "forced": problem is not None},
+    )
+    return _plan(session, found, bundle, entry, live)
 
 
-def rollback(
+def plan_rollback(
     session: Session, line: str, bundle_hash: str | None = None, *, who: str, reason: str = ""
-) -> Promotion:
-    """The entry that makes a bundle live again: the one that was before the live one, or one that ever was.
+) -> Plan:
+    """A bundle live again: the one that was before the live one, or one that ever was.
 
     Rolling back twice goes back twice; naming the live bundle means to roll that back.
 
@@ -109,14 +147,39 @@ def rollback(
         NeverLive: the line never served it, or no other before the live one.
     """
     found = get_line(session, line)
-    target = rollback_target(session, found, bundle_hash)
-    current = registry.live_bundles(session)[found.id]
-    noted = {"from": current.hash}
-    return _make_live(session, found, target, "rollback", who, reason or "rolled back", noted)
+    bundle, live = rollback_target(session, found, bundle_hash), registry.newest(session, found.id)
+    entry = NewEntry(
+        line_id=found.id,
+        bundle_hash=bundle.hash,
+        action="rollback",
+        who=who,
+        reason=reason or "rolled back",
+        evidence={"from": live.bundle_hash if live else None},
+    )
+    return _plan(session, found, bundle, entry, live)
+
+
+def enter(session: Session, plan: Plan) -> Promotion:
+    """The entry is made: the bundle is live.
+
+    Raises:
+        LiveChanged: something else was made live since it was planned.
+    """
+    hold_line(session, plan.line.id)
+    newest = registry.newest(session, plan.line.id)
+    if (newest.bundle_hash if newest else None) != plan.live:
+        raise LiveChanged(plan.line.name)
+    if plan.classes:
+        add_classes(session, plan.line.id, plan.classes, who=plan.entry.who)
+    if not plan.offered:
+        registry.add_candidate(session, plan.line.id, plan.bundle.hash, who=plan.entry.who)
+    if plan.was_shadow:
+        shadows.stop_shadow(session, plan.line.id, plan.bundle.hash)
+    return registry.append(session, plan.entry, after=newest)
 
 
 def rollback_target(session: Session, line: Line, bundle_hash: str | None = None) -> BundleRecord:
-    """The bundle that `rollback` would make live.
+    """The bundle that a rollback would make live.
 
     Raises:
         UnknownBundle: there is none of this hash.
@@ -141,8 +204,8 @@ def shadow(session: Session, line: str, bundle_hash: str, *, who: str) -> None:
         AlreadyLive: it is what answers.
     """
     found = get_line(session, line)
-    live = registry.live_bundles(session).get(found.id)
-    if live is not None and live.hash == bundle_hash:
+    live = registry.newest(session, found.id)
+    if live is not None and live.bundle_hash == bundle_hash:
         raise AlreadyLive(line, bundle_hash)
     registry.add_candidate(session, found.id, bundle_hash, who=who)
     shadows.start_shadow(session, found.id, bundle_hash, who=who)
@@ -185,28 +248,24 @@ def keep_opinions(engine: Engine, counts: Mapping[Opinion, int]) -> None:
         shadows.count_pairs(session, pairs)
 
 
-def _make_live(
-    session: Session,
-    line: Line,
-    bundle: BundleRecord,
-    action: Action,
-    who: str,
-    reason: str,
-    evidence: Mapping[str, object],
-) -> Promotion:
-    # This also holds the line: of two promotions at once, the second sees what the first made live.
-    add_classes(session, line.id, bundle.classes, who=who)
-    live = registry.live_bundles(session).get(line.id)
-    if live is not None and live.hash == bundle.hash:
-        raise AlreadyLive(line.name, bundle.hash)
-    shadows.stop_shadow(session, line.id, bundle.hash)
-    return registry.promote(
-        session, line.id, bundle.hash, who=who, reason=reason, action=action, evidence=evidence
+def _plan(
+    session: Session, line: Line, bundle: BundleRecord, entry: NewEntry, live: Promotion | None
+) -> Plan:
+    known = class_ids(session, line.id, bundle.classes)
+    shadow = shadows.list_shadows(session).get(line.id)
+    return Plan(
+        line=line,
+        bundle=bundle,
+        live=live.bundle_hash if live else None,
+        entry=entry,
+        classes=tuple(name for name in bundle.classes if name not in known),
+        offered=registry.find_candidate(session, line.id, bundle.hash) is not None,
+        was_shadow=shadow is not None and shadow.bundle.hash == bundle.hash,
     )
 
 
-def _problem(evidence: Mapping[str, object] | None, live: BundleRecord | None) -> str | None:
-    """Why the evidence is not for promoting; None where it is."""
+def _problem(evidence: Mapping[str, object] | None, live: str | None) -> str | None:
+    """Why the evidence is not for promoting instead of the bundle `live`; None where it is."""
     if evidence is None:
         return "no run compared it with what is live"
     verdict = evidence.get("verdict")
@@ -214,7 +273,6 @@ def _problem(evidence: Mapping[str, object] | None, live: BundleRecord | None) -
         return "its evidence has no verdict"
     if verdict.get("promote") is not True:
         return str(verdict.get("text") or "its comparison says to keep what is live")
-    against = evidence.get("against")
-    if live is not None and against != live.hash:
+    if live is not None and evidence.get("against") != live:
         return "it was compared with another bundle than the one that is live now"
     return None

@@ -25,6 +25,7 @@ __all__ = [
     "create_line",
     "default_line",
     "get_line",
+    "hold_line",
     "line_by_id",
     "list_classes",
     "list_lines",
@@ -102,6 +103,12 @@ def line_by_id(session: Session, line_id: int) -> Line:
 def list_lines(session: Session) -> list[Line]:
     """Every line, by name."""
     return [Line(**row._mapping) for row in session.execute(select(lines).order_by(lines.c.name))]
+
+
+def hold_line(session: Session, line_id: int) -> None:
+    """Until this transaction ends, no other one that holds the line goes on. SQLite has one writer anyway."""
+    if session.dialect.name != "sqlite":
+        session.execute(select(lines.c.id).where(lines.c.id == line_id).with_for_update())
 
 
 def make_default(session: Session, name: str) -> Line:

@@ -58,6 +58,18 @@ class Promotion:
     at: datetime
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NewEntry:
+    """A ledger entry to be made."""
+
+    line_id: int
+    bundle_hash: str
+    action: Action
+    who: str
+    reason: str
+    evidence: Mapping[str, object]
+
+
 class UnknownBundle(SortlineError):
     """This installation does not know the bundle."""
 
@@ -91,6 +103,14 @@ class AlreadyLive(SortlineError):
     def __init__(self, line: str, bundle: str) -> None:
         self.line, self.bundle = line, bundle
         super().__init__(f"the bundle {bundle[:12]} is live on the line {line} already")
+
+
+class LiveChanged(SortlineError):
+    """Something else was made live while this was prepared."""
+
+    def __init__(self, line: str) -> None:
+        self.line = line
+        super().__init__(f"what is live on the line {line} has changed meanwhile; look at it and try again")
 
 
 def served(ledger: Iterable[Promotion]) -> list[str]:

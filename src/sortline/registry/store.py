@@ -11,12 +11,14 @@ from sqlalchemy import func, insert, select
 
 from sortline.db import upsert
 from sortline.db.paging import Page, id_of, page
+from sortline.db.rows import row_of
 from sortline.db.session import Session
 from sortline.registry.ledger import (
     Action,
     AmbiguousBundle,
     BundleRecord,
     Candidate,
+    NewEntry,
     Promotion,
     UnknownBundle,
     served,
@@ -160,29 +162,41 @@ def promote(
     action: Action = "promote",
     evidence: Mapping[str, object] | None = None,
 ) -> Promotion:
-    """The ledger entry that makes a bundle the line's live one.
-
-    Of a line, entries are made one after another (the caller holds the line), each at a later moment than the last.
+    """The ledger entry that makes a bundle the line's live one, whatever was live before.
 
     Raises:
         UnknownBundle: this installation knows none of this hash.
     """
     add_candidate(session, line_id, bundle_hash, who=who)
-    before = session.scalar(select(func.max(promotions.c.at)).where(promotions.c.line_id == line_id))
+    entry = NewEntry(
+        line_id=line_id,
+        bundle_hash=bundle_hash,
+        action=action,
+        who=who,
+        reason=reason,
+        evidence=evidence or {},
+    )
+    return append(session, entry, after=newest(session, line_id))
+
+
+def newest(session: Session, line_id: int) -> Promotion | None:
+    """The entry that names the line's live bundle; None where nothing is live."""
+    query = (
+        select(promotions).where(promotions.c.line_id == line_id).order_by(promotions.c.id.desc()).limit(1)
+    )
+    row = session.execute(query).one_or_none()
+    return None if row is None else Promotion(**row._mapping)
+
+
+def append(session: Session, entry: NewEntry, *, after: Promotion | None) -> Promotion:
+    """The entry, behind the line's `newest`, which the caller has read in this transaction, holding the line."""
     now = datetime.now(UTC)
     # Whole milliseconds, as entries are told: whoever asks what was live at an entry's moment gets that entry.
     now = now.replace(microsecond=now.microsecond // 1000 * 1000)
-    entry = {
-        "line_id": line_id,
-        "bundle_hash": bundle_hash,
-        "action": action,
-        "who": who,
-        "reason": reason,
-        "evidence": dict(evidence or {}),
-        # Another server's clock may be ahead of ours.
-        "at": now if before is None else max(now, before + timedelta(milliseconds=1)),
-    }
-    row = session.execute(insert(promotions).returning(promotions), entry).one()
+    # Another server's clock may be ahead of ours.
+    at = now if after is None else max(now, after.at + timedelta(milliseconds=1))
+    values = {**row_of(entry), "evidence": dict(entry.evidence), "at": at}
+    row = session.execute(insert(promotions).returning(promotions), values).one()
     return Promotion(**row._mapping)
 
 
