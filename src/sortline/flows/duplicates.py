@@ -15,8 +15,8 @@ from sortline.db.session import Session, reading, writing
 def leaking_groups(session: Session, version: Version) -> int:
     """Groups of near-duplicates that stand in more than one split of a version.
 
-    Figures measured on it would be too good, so nothing is promoted on them. `sortline data check --resplit` or `--drop`
-    and a version of what changed mend it.
+    Figures measured on it would be too good, so nothing is promoted on them. `sortline data check --resplit` or
+    `--drop`, and a version of what changed, mend it.
     """
     return group_counts.version_groups(session, version, version_summary(session, version.id)).leaks
 
