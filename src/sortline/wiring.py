@@ -240,7 +240,7 @@ def job_kinds(ready: Installation) -> Mapping[str, JobKind]:
         gates=Gates(),
     )
     return {
-        # As many as a worker does at all: a line whose probe takes seconds does not wait for others that train for hours.
+        # As many as a worker does at all: a probe of seconds does not wait for other lines that train for hours.
         TRAIN: JobKind(run=partial(train, tools), at_once=AT_ONCE),
         RETRAIN: JobKind(run=partial(retrain, tools)),
         # Nothing waits for it: a server that is away for minutes is told when it is back.

@@ -231,7 +231,6 @@ def test_a_shadow_sees_and_does_not_answer(line: Line, bundles: Bundles, first: 
     assert line.post(f"{bundles.head.hash}/shadow", on=False).json()["state"] == "candidate"
     line.answering()
 
-
     def saw() -> list[tuple[str, int, int]]:
         shadowed = line.get(f"/models/{bundles.head.hash}")["shadowed"]
         return [(seen["live"], seen["pictures"], seen["dropped"]) for seen in shadowed]

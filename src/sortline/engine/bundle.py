@@ -109,8 +109,9 @@ class Manifest(Document):
 
     @property
     def hash(self) -> str:
-        """SHA-256 of the manifest as canonical JSON, 64 hex digits; without `backbone` where there is none, as before it
-        was known.
+        """SHA-256 of the manifest as canonical JSON, 64 hex digits.
+
+        `backbone` counts only where there is one: bundles made before it was known keep their hash.
         """
         content = self.model_dump(mode="json")
         if self.backbone is None:
@@ -170,7 +171,7 @@ class Bundle:
 
     @cached_property
     def backbone(self) -> str:
-        """Two bundles of the same backbone, 64 hex digits, give a picture the same embedding and differ in the head alone."""
+        """Bundles of one backbone, 64 hex digits, give a picture the same embedding and differ in the head alone."""
         manifest = self.manifest
         if manifest.backbone is not None:
             return manifest.backbone

@@ -1,4 +1,4 @@
-"""Another linear head on a network that stays as it is: as a file for a bundle, and at once on a runtime that is warm."""
+"""Another linear head on a network that stays as it is: as a file for a bundle, and on a runtime that is warm."""
 
 from __future__ import annotations
 
