@@ -17,12 +17,13 @@ from dataclasses import asdict, dataclass
 from functools import cached_property
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Any
+from typing import Any, TypeVar
 
 from sqlalchemy import Engine
 
 from sortline.catalogue.store.versions import version_by_id
 from sortline.catalogue.version import Version
+from sortline.db.engine import DatabaseUnavailable
 from sortline.db.session import reading, writing
 from sortline.engine.bundle import Bundle, read_bundle
 from sortline.engine.packaged import packaged_bundles
@@ -46,17 +47,20 @@ from sortline.flows.run_report import Told, run_files
 from sortline.flows.runs import evidence_of, version_name
 from sortline.flows.track import Finished, track
 from sortline.flows.training_data import TrainingData, outlier_sets, training_data
-from sortline.jobs.context import Context
+from sortline.jobs.context import Context, Transient
 from sortline.lines.classes import list_classes
 from sortline.lines.line import Line
 from sortline.lines.store import line_by_id
 from sortline.registry import store as registry
 from sortline.registry.ledger import UnknownBundle
 from sortline.storage.blobs import Blobs
+from sortline.storage.errors import StorageUnavailable
 from sortline.training.assemble import finish
 from sortline.training.recipe import FinetuneRecipe, ProbeRecipe, recipe_from
 from sortline.training.run import Run
 from sortline.training.store import runs as store
+
+Result = TypeVar("Result")
 
 # The backbone of a line that has no bundle yet.
 STARTER = "waste"
@@ -77,18 +81,30 @@ class TrainTools:
 def train(tools: TrainTools, context: Context) -> None:
     """Does the run that the job names, to its end or from where it was left."""
     work = _Work(tools, context)
-    begun = context.step("begin", work.begin)
+    begun = context.step("begin", lasting(work.begin))
     work.live_hash = begun["live"]
-    made = context.step("candidate", work.candidate)
+    made = context.step("candidate", lasting(work.candidate))
     work.candidate_hash = made["bundle"]
     work.exported = [Parity(**made["parity"])] if made["parity"] else []
-    verdict = context.step("compare", work.compare)
+    verdict = context.step("compare", lasting(work.compare))
     context.log(verdict["text"])
     if work.line.auto_promote and verdict["promote"]:
-        context.log(context.step("promote", work.promote))
-    context.step("report", work.report)
+        context.log(context.step("promote", lasting(work.promote)))
+    context.step("report", lasting(work.report))
     track(context, tools.blobs, work.finished)
     context.progress(phase="done")
+
+
+def lasting(function: Callable[[], Result]) -> Callable[[], Result]:
+    """The function, whose trouble with a disk, a bucket or the database is worth another try."""
+
+    def tried() -> Result:
+        try:
+            return function()
+        except (DatabaseUnavailable, StorageUnavailable) as error:
+            raise Transient(str(error)) from error
+
+    return tried
 
 
 class _Work:
