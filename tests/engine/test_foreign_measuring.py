@@ -11,7 +11,7 @@ from PIL import Image
 from sortline.engine.foreign import classes as class_lists
 from sortline.engine.foreign import measuring
 from sortline.engine.foreign.errors import InvalidClasses, UnknownPreprocessing
-from sortline.engine.foreign.measuring import Photo, measure, spread, ways
+from sortline.engine.foreign.measuring import Photo, Tried, better, measure, pick, spread, ways
 from sortline.engine.foreign.network import inspect
 from sortline.engine.foreign.reading import Reading, parse
 from sortline.engine.foreign.servable import Prepared, prepare
@@ -118,6 +118,23 @@ def test_trained_network_is_found_out(tmp_path: Path) -> None:
     right = {each.reading.name: each.accuracy for each in found}
     assert right["signed-rgb-crop"] < 0.7
     assert right["unit-bgr-crop"] < 0.7
+
+
+def tried(reading: Reading, right: str) -> Tried:
+    """What came of a way: a 1 for each photo it got right."""
+    hits = np.array([int(each) for each in right])
+    return Tried(reading=reading, labels=np.ones_like(hits), predictions=hits, loss=1.0)
+
+
+def test_unusual_order_of_channels_must_be_better_for_certain() -> None:
+    """Within one standard error the usual order is taken; an order that is clearly better is, however unusual."""
+    usual = tried(Reading("signed", "rgb"), "1111000000")
+    hardly = tried(Reading("imagenet", "bgr"), "0111110000")
+    clearly = tried(Reading("signed", "bgr"), "1111110000")
+    assert pick([hardly, usual]) is usual
+    assert pick([clearly, usual]) is clearly
+    assert pick([tried(Reading("caffe", "bgr"), "1111110000"), usual]).reading.scale == "caffe"
+    assert not better(clearly, usual, errors=2)
 
 
 def test_photos_are_spread_over_classes() -> None:

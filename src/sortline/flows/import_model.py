@@ -12,7 +12,7 @@ from pathlib import Path
 from sortline.engine.bundle import Bundle
 from sortline.engine.foreign import classes as class_lists
 from sortline.engine.foreign.errors import InvalidName, NoUsablePhotos, PreprocessingNeeded
-from sortline.engine.foreign.measuring import Photo, Tried, measure, ways
+from sortline.engine.foreign.measuring import Photo, Tried, measure, pick, ways
 from sortline.engine.foreign.network import inspect
 from sortline.engine.foreign.opening import open_model
 from sortline.engine.foreign.reading import Reading, names, parse
@@ -87,7 +87,7 @@ def import_model(
         format=opened.format,
         classes=request.classes,
         prepared=prepared,
-        reading=named or tried[0].reading,
+        reading=named or pick(tried).reading,
         named=named is not None,
         tried=tried,
         photos=photos,

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from sortline.engine.foreign.measuring import Tried
+from sortline.engine.foreign.measuring import Tried, better
 from sortline.engine.foreign.reading import Reading
 from sortline.engine.foreign.servable import Prepared
 from sortline.training.assemble import FEWEST
@@ -47,17 +47,19 @@ def _without_photos(facts: Facts) -> Iterator[str]:
 
 def _doubts(facts: Facts) -> Iterator[str]:
     best = facts.tried[0]
-    chosen = next((each for each in facts.tried if each.reading == facts.reading), None)
-    if facts.named and chosen is not None and _apart(best, chosen):
+    taken = next((each for each in facts.tried if each.reading == facts.reading), best)
+    if facts.named and better(best, taken, errors=2):
         yield (
-            f"It was told to read pictures as {facts.reading.name}, which gets {_percent(chosen.accuracy)}; "
+            f"It was told to read pictures as {facts.reading.name}, which gets {_percent(taken.accuracy)}; "
             f"{best.reading.name} gets {_percent(best.accuracy)}."
         )
-    others = [each for each in facts.tried[1:] if (each.reading.scale, each.reading.colour) != _kind(best)]
-    if not facts.named and others and not _apart(best, others[0]):
+    others = [each for each in facts.tried if each.total == taken.total and _kind(each) != _kind(taken)]
+    close = [each for each in others if not better(taken, each, errors=2)]
+    if close and not facts.named:
+        told = ", ".join(f"{each.reading.name} ({_percent(each.accuracy)})" for each in close)
         yield (
-            f"{best.total} photos do not tell {best.reading.name} ({_percent(best.accuracy)}) from "
-            f"{others[0].reading.name} ({_percent(others[0].accuracy)}) for certain; more photos would."
+            f"{taken.total} photos do not tell {taken.reading.name} ({_percent(taken.accuracy)}) from {told} for "
+            "certain. More photos would, best of the kind it was trained on."
         )
     if best.accuracy < 2 / (len(facts.classes) + 1):
         yield f"{_percent(best.accuracy)} with {len(facts.classes)} classes is near to guessing: are these its classes?"
@@ -109,14 +111,6 @@ def _network(facts: Facts) -> Iterator[str]:
         yield "It was made to find several classes in one picture; here the most likely one is the answer."
     if prepared.head is None:
         yield "Its last layer is not linear, so it cannot show where it looked."
-
-
-def _apart(one: Tried, other: Tried) -> bool:
-    """Whether the first is better for certain: McNemar's test at 5 % where both saw the same photos, else by far."""
-    if one.total != other.total:
-        return one.accuracy - other.accuracy > 0.1
-    gained, lost = int((one.hits & ~other.hits).sum()), int((other.hits & ~one.hits).sum())
-    return gained > lost and (gained - lost) ** 2 > 3.84 * (gained + lost)
 
 
 def _kind(tried: Tried) -> tuple[str, str]:

@@ -68,6 +68,11 @@ class Reading:
         return f"{self.scale}-{self.colour}-{self.resize}"
 
     @property
+    def usual(self) -> bool:
+        """Whether channels stand in the order that goes with the scaling nearly everywhere."""
+        return self.colour == SCALINGS[self.scale].usual
+
+    @property
     def words(self) -> str:
         """As a person would say it."""
         square = "centre square" if self.resize == "crop" else "squashed to a square"
