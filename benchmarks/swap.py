@@ -94,6 +94,16 @@ class Phase:
             )
         return count
 
+    @property
+    def beside(self) -> list[float]:
+        """The latencies, s, of pictures that were under way during a promotion."""
+        spans = [(one.at - one.seconds, one.at) for one in self.promoted]
+        return [
+            one.latency
+            for one in self.sent
+            if any(one.due < end and one.due + one.latency > begin for begin, end in spans)
+        ]
+
     def latency_ms(self, share: float) -> float:
         """The latency that this share of the pictures did not exceed."""
         return percentile([one.latency for one in self.sent], share) * 1000
@@ -282,13 +292,17 @@ def resident_mb(server: RunningServer) -> float:
 
 def print_table(phases: Sequence[Phase]) -> None:
     """The table for people."""
-    print("\nload        pictures  failures  p50 ms  p99 ms  max ms  promoted  slowest s  left late ms (p99)")
+    print(
+        "\nload        pictures  failures  p50 ms  p99 ms  max ms  beside: n  p99 ms  promoted  slowest s  "
+        "left late ms (p99)"
+    )
     for phase in phases:
         late = percentile([one.left - one.due for one in phase.sent], 0.99) * 1000
         done = sum(one.done for one in phase.promoted)
         print(
             f"{phase.name:10s}  {len(phase.sent):8d}  {phase.failures:8d}  {phase.latency_ms(0.5):6.1f}  "
-            f"{phase.latency_ms(0.99):6.1f}  {phase.latency_ms(1.0):6.1f}  {done:4d}/{len(phase.promoted):<3d}  "
+            f"{phase.latency_ms(0.99):6.1f}  {phase.latency_ms(1.0):6.1f}  {len(phase.beside):9d}  "
+            f"{percentile(phase.beside, 0.99) * 1000:6.1f}  {done:4d}/{len(phase.promoted):<3d}  "
             f"{slowest(phase):9.2f}  {late:8.1f}"
         )
     print()
