@@ -100,7 +100,7 @@ def test_line_without_model_says_what_to_do(server: RunningServer) -> None:
     for url in ("/api/v1/lines/bare/classify", "/lines/bare/predict"):
         answer = server.client.post(url, files={"image": ("p.jpg", photo())})
         assert (answer.status_code, answer.json()["type"]) == (409, "urn:sortline:no-model")
-        assert "sortline lines create" in answer.json()["detail"]
+        assert "sortline models promote" in answer.json()["detail"]
     assert server.client.get("/lines/bare/health").status_code == 503
 
 
