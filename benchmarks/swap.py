@@ -145,6 +145,7 @@ def measure(plan: Plan, folder: Path, begun: float) -> None:
         )
         rate = capacity.images_per_second / 2
         before_mb = resident_mb(server)
+        print(f"Serving on {', '.join(chosen(data_dir))}.")
         print(f"Capacity {capacity.images_per_second:.1f} img/s, so the load is {rate:.1f} a second.")
         phases = Phases(server, requests, folder, rate, number + 100_000)
         run_all(phases, plan, made)
@@ -281,6 +282,12 @@ def broken_of(phase: Phase) -> str:
 def slowest(phase: Phase) -> float:
     """Seconds that the slowest promotion took from the request to the answer."""
     return max((one.seconds for one in phase.promoted if one.done), default=0.0)
+
+
+def chosen(data_dir: Path) -> list[str]:
+    """The runtime and the batch size that the first start found fastest."""
+    notes = [json.loads(path.read_text()) for path in (data_dir / "cache" / "runtimes").glob("*.json")]
+    return [f"{note['runtime']}, batches of {note['batch']}" for note in notes]
 
 
 def resident_mb(server: RunningServer) -> float:
