@@ -81,7 +81,9 @@ def load(record: BundleRecord, place: Place, serving: Sequence[Loaded], *, busy:
         # A native library may raise anything; whatever it is, the bundle before goes on serving.
         log.warning("bundle %s %s cannot serve", record.name, record.hash[:12], exc_info=True)
         raise NotUsable(record, str(error).partition("\n")[0]) from error
-    log.debug("bundle %s %s is ready after %.2f s", record.name, record.hash[:12], time.perf_counter() - begun)
+    log.debug(
+        "bundle %s %s is ready after %.2f s", record.name, record.hash[:12], time.perf_counter() - begun
+    )
     return loaded
 
 
