@@ -13,6 +13,7 @@ from sqlalchemy import Engine
 from sortline.db.session import reading
 from sortline.engine.bundle import Bundle
 from sortline.engine.calibration import softmax
+from sortline.engine.choice import TOLERANCE, candidates
 from sortline.engine.onnx_runtime import OnnxRuntime
 from sortline.engine.routing import Policy
 from sortline.engine.runtime import Runtime
@@ -30,8 +31,6 @@ from sortline.training.assemble import TEST, prefixes_of
 
 # Photos on which two runtimes are held against each other, and single pictures that a latency is the median of.
 PARITY_PHOTOS, LATENCY_PICTURES = 8, 7
-# Largest difference of a probability, as between a bundle's runtimes on its golden pictures (`engine.choice`).
-_ALLOWED = {"f32": 1e-3, "bf16": 0.25, "int8": 0.25}
 
 Check = Callable[[], object]
 # A set of pictures of other things: its name, and their hashes.
@@ -231,12 +230,11 @@ def parity_on_photos(ask: Asker, data: TrainingData, served: Served) -> Parity:
         pixels = served.bundle.golden().pixels
     reference = softmax(OnnxRuntime(served.bundle.model_path.read_bytes()).infer(pixels).logits)
     serving = softmax(served.runtime.infer(pixels).logits)
-    precision = served.runtime.name.partition("-")[2]
     return Parity(
         between=f"ONNX Runtime and {served.runtime.name}",
         images=len(pixels),
         largest_difference=float(np.abs(reference - serving).max()),
-        allowed=_ALLOWED.get(precision, _ALLOWED["f32"]),
+        allowed=TOLERANCE[candidates()[served.runtime.name].precision],
         equal_answers=float((reference.argmax(axis=1) == serving.argmax(axis=1)).mean()),
     )
 

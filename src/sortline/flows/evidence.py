@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from sortline.db.session import Session
+from sortline.flows.runs import evidence_of as evidence_of_run
 from sortline.training.store import runs
 
 
@@ -21,4 +22,4 @@ def evidence_of(
     run = runs.get_run(session, run_id) if run_id else runs.run_of_bundle(session, bundle_hash)
     if run is None or run.line_id != line_id or run.bundle_hash != bundle_hash or run.verdict is None:
         return None, None
-    return run.id, {"verdict": run.verdict, "against": run.live_hash}
+    return run.id, evidence_of_run(run)
