@@ -192,9 +192,10 @@ def test_two_processes_train_one_network(tmp_path: Path) -> None:
     """Each takes half of every batch; what comes out tells the classes apart, and no process is left."""
     validation = stripes(8, seed=1)
     recipe = dataclasses.replace(TINY, devices=2, drop_path=0.0)
+    before = set(torch.multiprocessing.active_children())
 
     outcome = finetune(stripes(32, seed=0), validation, classes=2, recipe=recipe, work=tmp_path)
 
     assert outcome.best.validation_accuracy == 1.0
     assert not torch.distributed.is_initialized()
-    assert torch.multiprocessing.active_children() == []
+    assert set(torch.multiprocessing.active_children()) <= before

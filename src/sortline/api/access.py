@@ -65,6 +65,11 @@ async def open_to_all() -> None:
     """A dependency that says on purpose: nobody is asked who they are here."""
 
 
+def caller_of(request: Request) -> str:
+    """Who asks: the name that label events, versions, leases and promotions carry."""
+    return CALLER
+
+
 def _local_policy(request: Request, settings: Settings) -> bool:
     """Whether the local policy grants every scope."""
     if settings.insecure:
