@@ -14,6 +14,7 @@ class Seen:
 
     class_name: str
     confidence: float
+    prediction_set: tuple[str, ...] | None
     ood: bool
     brightness: float
     sharpness: float
@@ -26,6 +27,7 @@ seen = st.builds(
     Seen,
     class_name=st.sampled_from("abc"),
     confidence=shares,
+    prediction_set=st.none() | st.lists(st.sampled_from("abc"), unique=True).map(tuple),
     ood=st.booleans(),
     brightness=st.floats(0, 255),
     sharpness=st.floats(0, 1000),
@@ -53,7 +55,8 @@ def holding(sighting: Seen, policy: Policy, prediction_id: str) -> list[Reason]:
         Reason.UNREADABLE: not bright or sighting.sharpness < policy.min_sharpness or side < policy.min_side,
         Reason.UNKNOWN: sighting.ood,
         Reason.WATCHED: sighting.class_name in policy.watched,
-        Reason.AMBIGUOUS: sighting.confidence < policy.min_confidence,
+        Reason.AMBIGUOUS: sighting.confidence < policy.min_confidence
+        or (sighting.prediction_set is not None and len(sighting.prediction_set) != 1),
         Reason.SAMPLED: lot(prediction_id) < policy.sample_share,
     }
     return [reason for reason, true in holds.items() if true]

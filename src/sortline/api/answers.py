@@ -37,6 +37,9 @@ class Prediction(BaseModel):
     class_: str = Field(alias="class")
     confidence: float = Field(ge=0, le=1, description="Calibrated probability of the class.")
     probabilities: dict[str, float] = Field(description="Class → calibrated probability, descending.")
+    prediction_set: list[str] | None = Field(
+        description="The classes that the policy's `coverage` leaves, most likely first; null where it states none."
+    )
     verdict: Literal["accept", "review"]
     reason: Literal["unreadable", "unknown", "watched", "ambiguous", "sampled"] | None
     ood_score: float = Field(ge=0, le=1, description="Share of held-out known photos less unusual than this.")
@@ -60,6 +63,7 @@ def native(answer: Answer, *, explain: bool = False) -> dict[str, Any]:
         "class": prediction.class_name,
         "confidence": _rounded(prediction.confidence),
         "probabilities": {name: _rounded(p) for name, p in prediction.ranked.items()},
+        "prediction_set": prediction.prediction_set,
         "verdict": answer.route.verdict,
         "reason": answer.route.reason,
         "ood_score": _rounded(prediction.ood_score),

@@ -62,6 +62,6 @@ class Hex(TypeDecorator[str]):
         return None if value is None else value.hex()
 
 
-def json_type() -> JSON[Any]:
-    """JSON: text in SQLite, JSONB in PostgreSQL."""
-    return JSON().with_variant(JSONB(), "postgresql")
+def json_type(*, none_as_null: bool = False) -> JSON[Any]:
+    """JSON: text in SQLite, JSONB in PostgreSQL. With `none_as_null` None is no value; without, it is JSON's null."""
+    return JSON(none_as_null=none_as_null).with_variant(JSONB(none_as_null=none_as_null), "postgresql")

@@ -111,11 +111,14 @@ class Manifest(Document):
     def hash(self) -> str:
         """SHA-256 of the manifest as canonical JSON, 64 hex digits.
 
-        `backbone` counts only where there is one: bundles made before it was known keep their hash.
+        `backbone` and the policy's `coverage` count only where there is one: bundles made before either was known
+        keep their hash.
         """
         content = self.model_dump(mode="json")
         if self.backbone is None:
             del content["backbone"]
+        if self.policy.coverage is None:
+            del content["policy"]["coverage"]
         return _digest(content)
 
 

@@ -12,6 +12,8 @@ from sortline.engine import ood, quality
 from sortline.engine.bundle import Bundle, Head, read_bundle
 from sortline.engine.calibration import softmax
 from sortline.engine.choice import choose
+from sortline.engine.conformal import ConformalSets, conformal_sets
+from sortline.engine.held_out import held_out
 from sortline.engine.image import Limits, Picture, Preprocessing, read, resize
 from sortline.engine.routing import Policy
 from sortline.engine.runtime import Outputs, Runtime
@@ -39,7 +41,8 @@ class Prediction:
 
     `confidence` and `probabilities` (C,) are calibrated (after temperature), `logits` (C,) and `energy` raw;
     `ood_score` in [0, 1] is the share of held-out known photos less unusual than this one, `ood` whether it is above
-    the threshold. `embedding` (D,) is float16. `brightness` 0–255 and `sharpness` are of the network's input; `width`
+    the threshold. `prediction_set` holds the classes that a stated coverage leaves, most likely first; None where none
+    was asked for. `embedding` (D,) is float16. `brightness` 0–255 and `sharpness` are of the network's input; `width`
     and `height` px of the picture as it is looked at.
     """
 
@@ -57,6 +60,7 @@ class Prediction:
     width: int
     height: int
     format: str
+    prediction_set: tuple[str, ...] | None = None
 
     @property
     def ranked(self) -> dict[str, float]:
@@ -108,14 +112,19 @@ class Classifier:
         images: NDArray[np.uint8],
         outputs: Outputs,
         detector: ood.Detector | None = None,
+        sets: ConformalSets | None = None,
     ) -> list[Prediction]:
-        """The predictions from what the network put out for `images` (N, S, S, 3), the pixels of `pictures`."""
+        """The predictions from what the network put out for `images` (N, S, S, 3), the pixels of `pictures`.
+
+        With `sets` each has its prediction set.
+        """
         probabilities = softmax(outputs.logits, self._temperature)
         best = probabilities.argmax(axis=1)
         found = (detector or self.default_detector)(outputs.logits, outputs.embedding)
         energy = ood.energy(outputs.logits)
         brightness, sharpness = quality.measure(images)
         embedding = outputs.embedding.astype(np.float16)
+        within = None if sets is None else sets(probabilities)
         return [
             Prediction(
                 class_name=self.classes[best[i]],
@@ -132,14 +141,30 @@ class Classifier:
                 width=picture.width,
                 height=picture.height,
                 format=picture.format,
+                prediction_set=None if within is None else self._named(within[i], probabilities[i]),
             )
             for i, picture in enumerate(pictures)
         ]
+
+    def _named(self, within: NDArray[np.bool_], probabilities: NDArray[np.float32]) -> tuple[str, ...]:
+        return tuple(self.classes[i] for i in np.argsort(-probabilities, kind="stable") if within[i])
 
     def detector(self, policy: Policy) -> ood.Detector:
         """The detector a policy asks for, with the bundle's references and thresholds."""
         thresholds = self.bundle.manifest.ood_thresholds
         return ood.detector(policy.detector, self._reference, thresholds, policy.ood_threshold)
+
+    def sets(self, policy: Policy) -> ConformalSets | None:
+        """What makes the prediction sets of the coverage that a policy states; None where it states none.
+
+        A bundle that remembers no held-out pictures rules nothing out.
+        """
+        if policy.coverage is None:
+            return None
+        known = held_out(self.bundle)
+        if known is None:
+            return ConformalSets(floor=0.0)
+        return conformal_sets(softmax(known.logits, self._temperature), known.labels, policy.coverage)
 
     @cached_property
     def default_detector(self) -> ood.Detector:

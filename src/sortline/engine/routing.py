@@ -50,6 +50,13 @@ class Policy(BaseModel):
     min_confidence: float = Field(
         default=0.5, ge=0, le=1, description="Calibrated confidence below which an item is ambiguous."
     )
+    coverage: float | None = Field(
+        default=None,
+        ge=0.5,
+        lt=1,
+        description="Share of known items whose true class is in the answer's prediction set; an item with any other "
+        "number of classes in it than one is ambiguous. Null: no sets.",
+    )
     watched: tuple[Name, ...] = Field(default=(), description="Classes a person always sees.")
     sample_share: float = Field(default=0.01, ge=0, le=1, description="Share of accepted items also shown.")
     min_brightness: float = Field(
@@ -71,6 +78,8 @@ class Sighting(Protocol):
     def class_name(self) -> str: ...  # noqa: D102  # the names are those of `Prediction`
     @property
     def confidence(self) -> float: ...  # noqa: D102
+    @property
+    def prediction_set(self) -> tuple[str, ...] | None: ...  # noqa: D102
     @property
     def ood(self) -> bool: ...  # noqa: D102
     @property
@@ -114,9 +123,14 @@ def _reason(sighting: Sighting, policy: Policy) -> Reason | None:
         return Reason.UNKNOWN
     if sighting.class_name in policy.watched:
         return Reason.WATCHED
-    if sighting.confidence < policy.min_confidence:
+    if sighting.confidence < policy.min_confidence or not _certain(sighting):
         return Reason.AMBIGUOUS
     return None
+
+
+def _certain(sighting: Sighting) -> bool:
+    """Whether one class alone is in the prediction set, where there are such sets."""
+    return sighting.prediction_set is None or len(sighting.prediction_set) == 1
 
 
 def _unreadable(sighting: Sighting, policy: Policy) -> bool:

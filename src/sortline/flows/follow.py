@@ -3,7 +3,7 @@
 import logging
 import threading
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 
@@ -16,6 +16,7 @@ from sortline.engine.routing import Policy
 from sortline.errors import SortlineError
 from sortline.flows.loading import Loaded, NotUsable, give_back_memory
 from sortline.lines import store as lines
+from sortline.lines.fits import list_fits
 from sortline.lines.line import Line
 from sortline.registry import shadows
 from sortline.registry import store as registry
@@ -51,6 +52,8 @@ class _State:
     classes: tuple[str, ...]
     bundle: BundleRecord | None
     shadow: BundleRecord | None
+    # What the line's budget came to, by the hash of the bundle.
+    fits: Mapping[str, Mapping[str, object]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -200,25 +203,29 @@ def resolve_policy(default: Policy, own: object) -> Policy:
 
 def _states(session: Session) -> Sequence[_State]:
     live, seeing = registry.live_bundles(session), shadows.list_shadows(session)
+    every = lines.list_lines(session)
+    fits = list_fits(session) if any(line.budget is not None for line in every) else {}
     return [
         _State(
             line=line,
             classes=tuple(found.name for found in lines.list_classes(session, line.id, retired=False)),
             bundle=live.get(line.id),
             shadow=seeing[line.id].bundle if line.id in seeing else None,
+            fits={bundle: settings for (line_id, bundle), settings in fits.items() if line_id == line.id},
         )
-        for line in lines.list_lines(session)
+        for line in every
     ]
 
 
 def _live_line(state: _State, live: _Outcome, shadow: _Outcome, serves: Loaded | None) -> LiveLine:
     line, problem = state.line, live.problem
     policy = serves.classifier.bundle.manifest.policy if serves else Policy()
+    fitted = state.fits.get(serves.classifier.bundle.hash, {}) if serves else {}
     try:
-        policy = resolve_policy(policy, line.policy)
+        policy = resolve_policy(policy, {**line.policy, **fitted})
     except InvalidPolicy as error:  # a setting that a newer Sortline wrote: the bundle's own will do
         problem = problem or str(error)
-    return LiveLine(
+    found = LiveLine(
         id=line.id,
         name=line.name,
         title=line.title,
@@ -226,12 +233,17 @@ def _live_line(state: _State, live: _Outcome, shadow: _Outcome, serves: Loaded |
         auto_promote=line.auto_promote,
         classes=state.classes,
         policy=policy,
+        keep_accepted=line.keep_accepted,
         classifier=serves.classifier if serves else None,
         batch=serves.batch if serves else 1,
         problem=problem if live.problem is None else _told(live.problem, line.name, serves is not None),
         shadow=shadow.loaded.classifier if shadow.loaded else None,
         shadow_problem=shadow.problem,
     )
+    if serves and policy.coverage is not None:
+        # Here, on the thread that follows: it reads the bundle's memory, for which no picture should wait.
+        _ = found.sets
+    return found
 
 
 def _told(problem: str, line: str, serves: bool) -> str:

@@ -6,6 +6,7 @@ import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Any
 
 from sortline.errors import SortlineError
 
@@ -16,9 +17,12 @@ MAX_CLASS_NAME = 200
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Line:
-    """One sorting task. `policy` is JSON, read by whoever routes; empty means the bundle's defaults.
+    """One sorting task. `policy` is JSON, read by whoever routes; empty means the bundle's defaults. `budget`, JSON
+    too, is what thresholds are fitted to for each bundle; None where nobody gave one.
 
-    With `auto_promote` a candidate that passes its gates goes live by itself.
+    With `auto_promote` a candidate that passes its gates goes live by itself. Of accepted pictures the share
+    `keep_accepted` is kept, for `keep_days` (None: for good). At `auto_version_labels` staged labels a version is made
+    (None: by people alone), and with `auto_probe` a probe trained on it.
     """
 
     id: int
@@ -28,6 +32,22 @@ class Line:
     is_default: bool
     auto_promote: bool
     created_at: datetime
+    budget: Mapping[str, object] | None
+    keep_accepted: float
+    keep_days: int | None
+    auto_version_labels: int | None
+    auto_probe: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PolicyFit:
+    """What a line's budget came to for one bundle: `settings` of the policy, and the figures `expected` from them."""
+
+    line_id: int
+    bundle_hash: str
+    settings: Mapping[str, object]
+    expected: Mapping[str, Any]
+    at: datetime
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

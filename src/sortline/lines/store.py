@@ -31,7 +31,9 @@ __all__ = [
     "list_lines",
     "make_default",
     "set_auto_promote",
+    "set_auto_version",
     "set_policy",
+    "set_retention",
 ]
 
 
@@ -141,6 +143,28 @@ def set_policy(session: Session, name: str, policy: Mapping[str, object]) -> Lin
         UnknownLine: there is none of this name.
     """
     session.execute(update(lines).where(lines.c.name == name).values(policy=dict(policy)))
+    return get_line(session, name)
+
+
+def set_retention(session: Session, name: str, *, share: float, days: int | None) -> Line:
+    """The line, which keeps this share of accepted pictures from now on, for so many days (None: for good).
+
+    Raises:
+        UnknownLine: there is none of this name.
+    """
+    values = {"keep_accepted": share, "keep_days": days}
+    session.execute(update(lines).where(lines.c.name == name).values(values))
+    return get_line(session, name)
+
+
+def set_auto_version(session: Session, name: str, *, labels: int | None, probe: bool) -> Line:
+    """The line, whose versions are made by themselves at so many staged labels (None: they are not).
+
+    Raises:
+        UnknownLine: there is none of this name.
+    """
+    values = {"auto_version_labels": labels, "auto_probe": probe}
+    session.execute(update(lines).where(lines.c.name == name).values(values))
     return get_line(session, name)
 
 

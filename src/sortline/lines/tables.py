@@ -2,9 +2,21 @@
 
 from __future__ import annotations
 
-from sqlalchemy import Boolean, Column, ForeignKey, Index, Integer, String, Table, UniqueConstraint, false
+from sqlalchemy import (
+    Boolean,
+    Column,
+    Float,
+    ForeignKey,
+    Index,
+    Integer,
+    String,
+    Table,
+    UniqueConstraint,
+    false,
+    text,
+)
 
-from sortline.db.base import UtcDateTime, json_type, metadata
+from sortline.db.base import Hex, UtcDateTime, json_type, metadata
 
 lines = Table(
     "lines",
@@ -17,6 +29,14 @@ lines = Table(
     # Whether a candidate that passes its gates goes live by itself.
     Column("auto_promote", Boolean, nullable=False, server_default=false()),
     Column("created_at", UtcDateTime, nullable=False),
+    # What thresholds are fitted to; null: they are set by hand or the bundle's own.
+    Column("budget", json_type(none_as_null=True)),
+    # Share of accepted pictures that are kept, and for how many days; null: for good.
+    Column("keep_accepted", Float, nullable=False, server_default=text("0")),
+    Column("keep_days", Integer),
+    # Staged labels at which a version is made by itself, and whether a probe is then trained on it.
+    Column("auto_version_labels", Integer),
+    Column("auto_probe", Boolean, nullable=False, server_default=false()),
 )
 # At most one row may say true; the store sees to it that one does.
 Index(
@@ -25,6 +45,17 @@ Index(
     unique=True,
     sqlite_where=lines.c.is_default,
     postgresql_where=lines.c.is_default,
+)
+
+# What a line's budget came to for one bundle: settings of the policy that go before the line's own while it is live.
+policy_fits = Table(
+    "policy_fits",
+    metadata,
+    Column("line_id", ForeignKey("lines.id"), primary_key=True),
+    Column("bundle_hash", Hex, primary_key=True),
+    Column("settings", json_type(), nullable=False),
+    Column("expected", json_type(), nullable=False),
+    Column("at", UtcDateTime, nullable=False),
 )
 
 classes = Table(

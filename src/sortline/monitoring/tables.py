@@ -1,4 +1,4 @@
-"""The tables of what a line did: every prediction for 30 days, and counts by hour for ever."""
+"""The tables of what a line did: every prediction for 30 days, counts by hour for ever, accepted pictures it keeps."""
 
 from __future__ import annotations
 
@@ -40,3 +40,27 @@ counts = Table(
     Column("n", Integer, nullable=False),
     sqlite_with_rowid=False,
 )
+
+# How many predictions of an hour took how long: `step` as `recorded.latency_step` has it.
+latencies = Table(
+    "latencies",
+    metadata,
+    Column("line_id", ForeignKey("lines.id"), primary_key=True),
+    Column("hour", Integer, primary_key=True, autoincrement=False),
+    Column("step", Integer, primary_key=True, autoincrement=False),
+    Column("n", Integer, nullable=False),
+    sqlite_with_rowid=False,
+)
+
+# Pictures of accepted items that a line keeps, by prediction: its id tells its age.
+kept_pictures = Table(
+    "kept_pictures",
+    metadata,
+    Column("line_id", ForeignKey("lines.id"), primary_key=True),
+    Column("prediction_id", Hex, primary_key=True),
+    Column("image_sha256", Hex, nullable=False),
+    Column("source", String(200), nullable=False),
+    sqlite_with_rowid=False,
+)
+Index(None, kept_pictures.c.image_sha256)
+Index(None, kept_pictures.c.line_id, kept_pictures.c.source, kept_pictures.c.prediction_id)

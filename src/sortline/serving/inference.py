@@ -171,7 +171,7 @@ def _infer(
     pictures = [picture for _, picture, _ in read_jobs]
     begun = time.perf_counter()
     outputs = line.model.runtime.infer(images, features=any(job.explain for job, _, _ in read_jobs))
-    predictions = line.model.interpret(pictures, images, outputs, line.detector)
+    predictions = line.model.interpret(pictures, images, outputs, line.detector, line.sets)
     infer = time.perf_counter() - begun
     return [
         Inferred(

@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from functools import cached_property
 
 from sortline.engine.classifier import Classifier
+from sortline.engine.conformal import ConformalSets
 from sortline.engine.ood import Detector
 from sortline.engine.routing import Policy
 from sortline.errors import SortlineError
@@ -32,9 +33,10 @@ class NotServed(SortlineError):
 class LiveLine:
     """A line as it serves: `classifier` is None until a bundle is promoted, and `problem` says why one failed to load.
 
-    With `auto_promote` a candidate that passes its gates goes live by itself. `classes` are those the line knows and
-    has not retired; a bundle's own order stands in the classifier. `shadow` sees the same pictures without answering;
-    `shadow_problem` says why there is none though there should be.
+    With `auto_promote` a candidate that passes its gates goes live by itself; the share `keep_accepted` of accepted
+    pictures is kept. `classes` are those the line knows and has not retired; a bundle's own order stands in the
+    classifier. `shadow` sees the same pictures without answering; `shadow_problem` says why there is none though there
+    should be.
     """
 
     id: int
@@ -44,6 +46,7 @@ class LiveLine:
     auto_promote: bool
     classes: tuple[str, ...]
     policy: Policy
+    keep_accepted: float = 0.0
     classifier: Classifier | None = None
     batch: int = 1
     problem: str | None = None
@@ -54,6 +57,11 @@ class LiveLine:
     def detector(self) -> Detector:
         """What judges which items are unknown."""
         return self.model.detector(self.policy)
+
+    @cached_property
+    def sets(self) -> ConformalSets | None:
+        """What makes prediction sets, where the policy states a coverage."""
+        return self.model.sets(self.policy)
 
     @property
     def model(self) -> Classifier:
