@@ -60,6 +60,8 @@ def running_server(
     command = [*program(), "serve", "--port", str(port), "--data-dir", str(data_dir)]
     environment = {name: value for name, value in os.environ.items() if name not in ("DATABASE_URL", "PORT")}
     environment |= {"SORTLINE_DATABASE_URL": database_url} if database_url else {}
+    # So that `ask` may do what an admin does. Who a caller is is found out all the same, as without.
+    environment |= {"SORTLINE_INSECURE": "true"}
     environment |= variables or {}
     with log.open("ab") as output:
         begun = time.perf_counter()

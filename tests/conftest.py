@@ -12,7 +12,8 @@ import pytest
 import sqlalchemy
 from sqlalchemy import Engine
 
-from sortline.catalogue import tables as _catalogue  # noqa: F401 - the tables of every domain join the metadata
+from sortline.accounts import tables as _accounts  # noqa: F401 - the tables of every domain join the metadata
+from sortline.catalogue import tables as _catalogue  # noqa: F401
 from sortline.db.base import metadata
 from sortline.db.engine import connect
 from sortline.db.migrate import migrate

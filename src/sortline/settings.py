@@ -36,7 +36,15 @@ class Settings(BaseSettings):
         description="Port to listen on.",
     )
     insecure: bool = Field(
-        default=False, description="Serve addresses other than this machine's own without accounts."
+        default=False, description="Whoever reaches the address may do everything, without signing in."
+    )
+    trust: Annotated[tuple[str, ...], NoDecode] = Field(
+        default=(),
+        description="Address ranges whose callers need no key, and what they may do; spaces between them.",
+    )
+    rate_limit: str | None = Field(
+        default=None,
+        description="Requests that a key, a person or an address may make, as in 600/minute; any number if unset.",
     )
     allowed_hosts: Annotated[tuple[str, ...], NoDecode] = Field(
         default=(), description="Host names, besides loopback's, that requests may name; commas between them."
@@ -72,6 +80,12 @@ class Settings(BaseSettings):
         if not isinstance(value, str):
             return value
         return tuple(entry.strip().lower().rstrip(".") for entry in value.split(",") if entry.strip())
+
+    @field_validator("trust", mode="before")
+    @classmethod
+    def _ranges(cls, value: object) -> object:
+        """Spaces separate ranges, since commas stand within one."""
+        return tuple(value.split()) if isinstance(value, str) else value
 
     @property
     def database(self) -> str:

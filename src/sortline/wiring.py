@@ -8,6 +8,9 @@ from pathlib import Path
 
 from sqlalchemy import Engine
 
+from sortline.accounts import tables as _accounts
+from sortline.accounts.guard import Guard
+from sortline.accounts.trust import trust_of
 from sortline.catalogue import tables as _catalogue
 from sortline.db.base import metadata
 from sortline.db.engine import connect
@@ -19,6 +22,8 @@ from sortline.engine.packaged import packaged_bundles
 from sortline.engine.runtime import BATCH_SIZES, Runtime
 from sortline.engine.thumbnail import SIZES
 from sortline.evaluation.gates import Gates
+from sortline.flows.auto_version import JOB as AUTO_VERSION
+from sortline.flows.auto_version import AutoVersions, auto_version
 from sortline.flows.classify import ClassifyPath
 from sortline.flows.follow import Follower
 from sortline.flows.ingest import Tools
@@ -26,10 +31,14 @@ from sortline.flows.lines import create_line, keep_files, know_bundle
 from sortline.flows.loading import Loaded, Place, load
 from sortline.flows.mlflow_server import mlflow_uri
 from sortline.flows.networks import Networks
+from sortline.flows.policy import FitNext
 from sortline.flows.promote import keep_opinions
 from sortline.flows.record import Sight, keep_pictures, record
+from sortline.flows.retention import JOB as RETENTION
+from sortline.flows.retention import Kept, retention
 from sortline.flows.retrain import JOB as RETRAIN
 from sortline.flows.retrain import retrain
+from sortline.flows.review_queue import gather_next
 from sortline.flows.runs import JOB as TRAIN
 from sortline.flows.thumbnail_work import ThumbnailWork
 from sortline.flows.track import JOB as MLFLOW
@@ -45,6 +54,8 @@ from sortline.lines import store as lines
 from sortline.lines import tables as _lines
 from sortline.lines.line import LineExists
 from sortline.monitoring import tables as _monitoring
+from sortline.monitoring.latency_store import add_latencies
+from sortline.monitoring.meter import Key, Meter
 from sortline.monitoring.metrics import Metrics
 from sortline.monitoring.retention import RollUp
 from sortline.registry import tables as _registry
@@ -60,7 +71,7 @@ from sortline.storage.blobs import Blobs, open_blobs
 from sortline.training import tables as _training
 
 # Importing the tables of every domain fills the metadata that migrations are held against.
-TABLES = (_catalogue, _jobs, _lines, _monitoring, _registry, _review, _training)
+TABLES = (_accounts, _catalogue, _jobs, _lines, _monitoring, _registry, _review, _training)
 STARTER = "waste"
 # Seconds between looks for summaries that are to be told something.
 SUMMARIES_EVERY_S = 20.0
@@ -68,8 +79,12 @@ SUMMARIES_EVERY_S = 20.0
 UPLOADS_EVERY_S = 600.0
 # Seconds between looks whether another bundle is live than an MLflow server was told.
 LIVE_EVERY_S = 20.0
+# Seconds between looks for bundles that a line's budget is not fitted to, and for lines where enough labels wait.
+POLICIES_EVERY_S = VERSIONS_EVERY_S = 5.0
 # Jobs that come by themselves, by name.
-SCHEDULES: Mapping[str, Schedule] = {}
+SCHEDULES: Mapping[str, Schedule] = {
+    "retention": Schedule(kind=RETENTION, cron="40 2 * * *", exclusive=RETENTION),
+}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -102,6 +117,8 @@ class Services:
     path: ClassifyPath
     follower: Follower
     metrics: Metrics
+    meter: Meter
+    guard: Guard
 
     @property
     def settings(self) -> Settings:
@@ -159,6 +176,10 @@ def services(ready: Installation) -> Iterator[Services]:
         with writing(ready.engine) as session:
             record(session, sights)
 
+    def keep_latencies(counted: Mapping[Key, int]) -> None:
+        with writing(ready.engine) as session:
+            add_latencies(session, counted)
+
     recorder = Recorder(commit, more_to_come=lambda: inference.waiting() > 0, observe=metrics.recorded)
     admission = Admission(max_requests=settings.max_requests, max_bytes=settings.max_request_bytes)
     follower, cores = Follower(ready.engine, live, partial(load_bundle, ready, inference)), available_cores()
@@ -167,8 +188,10 @@ def services(ready: Installation) -> Iterator[Services]:
         free=lambda: admission.requests < cores,
         observe=metrics.shadowed,
     )
+    meter = Meter(keep_latencies)
     with ExitStack() as closing:
-        # Closed in reverse: what was accepted is inferred first, then recorded.
+        # Closed in reverse: what was accepted is inferred first, then recorded, then counted.
+        _start(closing, meter)
         _start(closing, recorder)
         _start(closing, inference)
         metrics.watch(queue_depth=inference.waiting, in_flight=lambda: admission.requests)
@@ -183,11 +206,15 @@ def services(ready: Installation) -> Iterator[Services]:
             path=ClassifyPath(inference=inference, recorder=recorder, shadow=shadow),
             follower=follower,
             metrics=metrics,
+            meter=meter,
+            guard=Guard(ready.engine, trusted=trust_of(settings.trust), rate=settings.rate_limit),
         )
         admission.closed = True
 
 
-def _start(closing: ExitStack, part: Recorder[Sight] | Inference | Follower | RollUp | Shadow) -> None:
+def _start(
+    closing: ExitStack, part: Recorder[Sight] | Inference | Follower | RollUp | Shadow | Meter
+) -> None:
     part.start()
     closing.callback(part.close)
 
@@ -201,12 +228,15 @@ def import_tools(ready: Installation) -> Tools:
 
 def tasks(ready: Installation) -> tuple[Task, ...]:
     """What a worker does, in the order of its turns."""
+    policies = FitNext(ready.engine, ready.bundles_dir, ready.blobs)
+    automatic = AutoVersions(ready.engine)
     return (
         Task(
             name="imports",
             run=lambda stop: run_next_import(ready.engine, lambda: import_tools(ready), stop),
         ),
         Task(name="versions", run=lambda stop: build_next(ready.engine, stop)),
+        Task(name="review", run=lambda stop: gather_next(ready.engine, stop)),
         Task(name="bases", run=lambda stop: rebase_next(ready.engine, stop)),
         Task(name="summaries", run=lambda stop: summary_next(ready.engine, stop), every=SUMMARIES_EVERY_S),
         Task(
@@ -218,6 +248,8 @@ def tasks(ready: Installation) -> tuple[Task, ...]:
             run=lambda _: sweep_uploads(ready.engine, uploads_folder(ready.settings.data_dir)) > 0,
             every=UPLOADS_EVERY_S,
         ),
+        Task(name="policies", run=lambda _: policies.look(), every=POLICIES_EVERY_S),
+        Task(name="auto versions", run=lambda _: automatic.look(), every=VERSIONS_EVERY_S),
         *_announcing(ready),
     )
 
@@ -239,10 +271,13 @@ def job_kinds(ready: Installation) -> Mapping[str, JobKind]:
         networks=Networks(partial(_network, ready)),
         gates=Gates(),
     )
+    kept = Kept(engine=ready.engine, blobs=ready.blobs, thumbnails=ready.thumbnails)
     return {
         # As many as a worker does at all: a probe of seconds does not wait for other lines that train for hours.
         TRAIN: JobKind(run=partial(train, tools), at_once=AT_ONCE),
         RETRAIN: JobKind(run=partial(retrain, tools)),
+        AUTO_VERSION: JobKind(run=partial(auto_version, ready.engine)),
+        RETENTION: JobKind(run=partial(retention, kept), at_once=1),
         # Nothing waits for it: a server that is away for minutes is told when it is back.
         MLFLOW: JobKind(run=partial(tell_live, ready.engine), retries=12, at_once=1),
     }

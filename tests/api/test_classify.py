@@ -13,7 +13,7 @@ from PIL import Image
 
 from sortline.catalogue.store.images import get_image
 from sortline.db.session import reading
-from sortline.review.store import list_items
+from sortline.review.store.items import list_items
 from tests.pictures import drawn, encode, exif_with, photo
 from tests.running import RunningServer
 

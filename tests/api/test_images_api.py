@@ -21,7 +21,7 @@ def test_an_added_picture_can_be_found(line: CatalogueLine) -> None:
     assert (image["class"], image["source"], image["name"]) == ("Glass", "shop-1", "1.jpg")
     assert image["split"] in {"train", "validation", "test"}
     (event,) = image["history"]
-    assert (event["class"], event["origin"], event["who"]) == ("Glass", "upload", "api")
+    assert (event["class"], event["origin"], event["who"]) == ("Glass", "upload", "tester")
     client = line.server.client
     file = client.get(image["urls"]["file"])
     assert (file.headers["content-type"], len(file.content)) == ("image/jpeg", image["bytes"])

@@ -201,7 +201,7 @@ def test_large_archives_do_not_stop_the_server(line: CatalogueLine, server: Runn
     answers: list[int] = []
 
     def send() -> None:
-        with httpx.Client(base_url=server.url, timeout=30) as client:
+        with httpx.Client(base_url=server.url, timeout=30, headers=server.headers) as client:
             answer = client.post(
                 f"/api/v1/lines/{line.name}/imports",
                 content=body(),  # type: ignore[arg-type]  # a generator of bytes

@@ -160,7 +160,9 @@ def test_a_job_is_watched_while_it_runs(working: Working) -> None:
     seen: list[tuple[str, str | None, Any]] = []
 
     def watch() -> None:
-        with httpx.stream("GET", working.server.url + working.path + "/events", timeout=30) as stream:
+        server = working.server
+        url = server.url + working.path + "/events"
+        with httpx.stream("GET", url, timeout=30, headers=server.headers) as stream:
             seen.extend(events(stream.iter_lines()))
 
     watcher = threading.Thread(target=watch)

@@ -134,7 +134,7 @@ def test_the_next_picture_is_answered_by_what_was_promoted(line: Line, bundles: 
     ledger = line.get("/promotions")["promotions"]
     assert [entry["action"] for entry in ledger] == ["rollback"] * 3 + ["promote"] * 3
     assert ledger[0]["dataset"] == starter().manifest.dataset.model_dump()
-    assert (ledger[3]["who"], ledger[3]["reason"]) == ("api", "the test says so")
+    assert (ledger[3]["who"], ledger[3]["reason"]) == ("tester", "the test says so")
     assert ledger[3]["evidence"]["forced"] is True
     for entry in ledger:
         assert line.get(f"/promotions?at={entry['at']}")["promotions"] == [entry]

@@ -17,7 +17,8 @@ from sortline.jobs.context import Context, Stopping
 from sortline.jobs.job import State
 from sortline.jobs.run import Run
 from sortline.jobs.store import cancel
-from sortline.review.store import list_items
+from sortline.review.item import ItemFilter
+from sortline.review.store.items import list_items
 from sortline.training.store import runs as store
 from sortline.wiring import import_tools, job_kinds
 from tests.api.catalogue import CatalogueLine, zipped
@@ -162,7 +163,7 @@ def test_pictures_without_a_class_wait_for_a_person(line: CatalogueLine) -> None
     assert "2 pictures wait for a person" in told["message"]
     with reading(line.server.services.engine) as session:
         line_id = line.server.services.live[line.name].id
-        waiting = list_items(session, line_id, reason="uploaded").items
+        waiting = list_items(session, line_id, ItemFilter(reason="uploaded")).items
     assert {item.image_sha256 for item in waiting} == {one["image_id"] for one in told["results"]}
     assert {(item.class_name, item.source, item.width) for item in waiting} == {("", "retrain", 120)}
     counts = line.get("/counts")
@@ -179,7 +180,7 @@ def test_a_run_starts_on_what_is_labelled_while_others_wait(server: RunningServe
     assert [one["outcome"] for one in told["results"]] == ["labelled", "review"]
     with reading(server.services.engine) as session:
         waste = server.services.live["waste"]
-        (item,) = list_items(session, waste.id, reason="uploaded").items
+        (item,) = list_items(session, waste.id, ItemFilter(reason="uploaded")).items
     assert item.class_name in waste.classes
     assert item.confidence > 0
     with writing(server.services.engine) as session:

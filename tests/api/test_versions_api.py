@@ -43,7 +43,7 @@ def test_a_first_version_is_active(line: CatalogueLine) -> None:
     assert (first["made_from"], first["notes"], first["author"], first["state"]) == (
         "staged",
         "four pictures",
-        "api",
+        "tester",
         "ready",
     )
     assert line.get("/versions/7", 404)["type"] == "urn:sortline:unknown-version"

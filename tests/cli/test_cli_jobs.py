@@ -70,13 +70,15 @@ def test_a_job_is_cancelled(sortline: Sortline, tmp_path: Path) -> None:
     assert f"{job} is cancelled" in sortline("jobs", "cancel", job).stdout
 
 
-def test_a_watched_job_keeps_no_server(tmp_path: Path) -> None:
+def test_a_watched_job_keeps_no_server(sortline: Sortline, tmp_path: Path) -> None:
     """A stream that is open when the server is told to stop ends then, not when its job does."""
     job = a_job(tmp_path, state=None)
+    key = sortline("keys", "create", "watcher", "--scope", "train").stdout.strip()
     with running(tmp_path, "serve", "--port", "0") as server:
         assert server.stdout is not None
         (address,) = re.findall(r"http://[\d.:]+", server.stdout.readline())
-        with httpx.stream("GET", f"{address}/api/v1/jobs/{job}/events", timeout=30) as stream:
+        url, headers = f"{address}/api/v1/jobs/{job}/events", {"Authorization": f"Bearer {key}"}
+        with httpx.stream("GET", url, headers=headers, timeout=30) as stream:
             lines = stream.iter_lines()
             assert next(lines) == "event: job"
             server.send_signal(signal.SIGTERM)

@@ -1,61 +1,65 @@
-"""Who may do what. Every router declares the scope it needs, or says that it is open to all; there is no third way.
+"""Who may do what. Every router declares the scope it needs, or says that it is open to all; there is no third way."""
 
-Until accounts exist, this machine's own callers have every scope and nobody else has any; `--insecure` lifts that.
-"""
-
-import ipaddress
 from collections.abc import Awaitable, Callable
-from enum import StrEnum
+from dataclasses import replace
+from typing import Annotated
 
-from fastapi import Request
+from fastapi import Depends, Request
 
+from sortline.accounts.guard import Guard
+from sortline.accounts.scopes import EVERYTHING, Scope
+from sortline.api.callers import Caller, How, UnusableKey, identify
 from sortline.errors import SortlineError
 from sortline.settings import Settings
 
-# A proxy stands in front: then the address that a request comes from says nothing about who sent it.
-PROXY_HEADERS = (
-    "forwarded",
-    "via",
-    "x-forwarded-for",
-    "x-forwarded-host",
-    "x-forwarded-proto",
-    "x-real-ip",
-    "cf-connecting-ip",
-)
+__all__ = [
+    "Caller",
+    "CallerDep",
+    "NotAllowed",
+    "NotSignedIn",
+    "Scope",
+    "Who",
+    "caller_of",
+    "demand",
+    "open_to_all",
+    "require",
+    "who_asks",
+]
 
-# Who label events and versions made over HTTP name as their author, until there are accounts.
-CALLER = "api"
-
-
-class Scope(StrEnum):
-    """What a caller may be allowed to do."""
-
-    CLASSIFY = "classify"
-    REVIEW = "review"
-    TRAIN = "train"
-    ADMIN = "admin"
+# Where a request's caller stands, once it was asked for.
+CALLER_KEY = "sortline.caller"
 
 
-class NotAllowed(SortlineError):
-    """The caller lacks the scope that a route needs."""
+class NotSignedIn(SortlineError):
+    """Nobody known asks for what not everybody may do."""
 
     def __init__(self, scope: Scope) -> None:
         self.scope = scope
         super().__init__(
-            f"This needs the scope {scope.value!r}. Until accounts are set up only this machine has it: call "
-            "from the server itself and without a proxy, or start it with --insecure."
+            f"This needs the scope {scope.value!r}: sign in, or send an API key that has it as "
+            "'Authorization: Bearer sl_…'. An admin makes keys, and can trust the addresses of devices that cannot "
+            "send one with --trust."
         )
+
+
+class NotAllowed(SortlineError):
+    """The caller is known and lacks the scope that is needed."""
+
+    def __init__(self, scope: Scope, name: str) -> None:
+        self.scope, self.name = scope, name
+        super().__init__(f"This needs the scope {scope.value!r}, which {name!r} does not have; ask an admin.")
 
 
 Requirement = Callable[[Request], Awaitable[None]]
 
 
 def require(scope: Scope) -> Requirement:
-    """A dependency that lets only callers with the scope pass."""
+    """A dependency that lets only callers with the scope pass, as often as they may ask."""
 
     async def required(request: Request) -> None:
-        if not _local_policy(request, request.app.state.services.settings):
-            raise NotAllowed(scope)
+        caller = await who_asks(request)
+        request.app.state.services.guard.rate.count(_counted(caller))
+        _check(caller, scope)
 
     required.scope = scope  # type: ignore[attr-defined]  # for the test that lists every route's scope
     return required
@@ -65,22 +69,67 @@ async def open_to_all() -> None:
     """A dependency that says on purpose: nobody is asked who they are here."""
 
 
-def caller_of(request: Request) -> str:
-    """Who asks: the name that label events, versions, leases and promotions carry."""
-    return CALLER
+async def who_asks(request: Request) -> Caller:
+    """Who sends the request; found out once.
+
+    Raises:
+        UnusableKey: it shows a key that opens nothing.
+    """
+    found: Caller | None = request.scope.get(CALLER_KEY)
+    if found is None:
+        services = request.app.state.services
+        guard, settings = services.guard, services.settings
+        if settings.insecure:
+            found = await _anybody(request, guard, settings)
+        else:
+            found = await identify(request, guard, settings)
+        request.scope[CALLER_KEY] = found
+    return found
 
 
-def _local_policy(request: Request, settings: Settings) -> bool:
-    """Whether the local policy grants every scope."""
-    if settings.insecure:
-        return True
-    proxied = any(header in request.headers for header in PROXY_HEADERS)
-    return not proxied and request.client is not None and is_loopback(request.client.host)
-
-
-def is_loopback(host: str) -> bool:
-    """Whether an address is this machine's own."""
+async def _anybody(request: Request, guard: Guard, settings: Settings) -> Caller:
+    """Whoever it is may do everything, also with a key that opens nothing; who is known keeps their name."""
     try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return False
+        found = await identify(request, guard, settings)
+    except UnusableKey:
+        found = Caller(name="anonymous", scopes=EVERYTHING, how=How.NOTHING, address="")
+    return replace(found, scopes=EVERYTHING)
+
+
+def caller_of(request: Request) -> str:
+    """Who asks: the name that label events, versions, leases and promotions carry.
+
+    A person's or a key's name; `local`, `trusted` or `anonymous` for callers who are known by no name.
+    """
+    found: Caller = request.scope[CALLER_KEY]
+    return found.name
+
+
+async def _name(request: Request) -> str:
+    return caller_of(request)
+
+
+CallerDep = Annotated[Caller, Depends(who_asks)]
+Who = Annotated[str, Depends(_name)]
+
+
+def demand(request: Request, scope: Scope) -> None:
+    """Nothing, for a caller with the scope: for what needs more than its router says.
+
+    Raises:
+        NotSignedIn, NotAllowed: the caller lacks it.
+    """
+    _check(request.scope[CALLER_KEY], scope)
+
+
+def _check(caller: Caller, scope: Scope) -> None:
+    if scope in caller.scopes:
+        return
+    if caller.how in (How.KEY, How.SESSION):
+        raise NotAllowed(scope, caller.name)
+    raise NotSignedIn(scope)
+
+
+def _counted(caller: Caller) -> str:
+    """Whose requests are counted together: a key's, a person's, or an address's."""
+    return f"{caller.how} {caller.name if caller.how in (How.KEY, How.SESSION) else caller.address}"

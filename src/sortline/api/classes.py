@@ -5,7 +5,7 @@ from typing import Any, Literal
 from fastapi import APIRouter, Depends, Response
 from pydantic import BaseModel, ConfigDict, Field
 
-from sortline.api.access import CALLER, Scope, require
+from sortline.api.access import Scope, Who, require
 from sortline.api.answers import timestamp
 from sortline.api.deps import LineDep, ServicesDep
 from sortline.api.parameters import ClassName
@@ -130,13 +130,13 @@ def get_class(line: str, name: ClassName, services: ServicesDep, live: LineDep) 
 
 @writes.post("", summary="Add a class", status_code=201)
 def post_class(
-    line: str, new: NewClass, services: ServicesDep, live: LineDep, response: Response
+    line: str, new: NewClass, services: ServicesDep, live: LineDep, response: Response, who: Who
 ) -> ClassView:
     """A new class, last in the line's order; 409 where the name leads to a class already."""
     with writing(services.engine) as session:
         if registry.class_ids(session, live.id, [new.name]):
             raise ClassExists(new.name)
-        registry.add_classes(session, live.id, [new.name], who=CALLER)
+        registry.add_classes(session, live.id, [new.name], who=who)
         view = _view(session, live.id, registry.resolve_class(session, live.id, new.name))
     services.follower.refresh()
     return view
@@ -144,25 +144,27 @@ def post_class(
 
 @writes.patch("/{name:path}", summary="Rename, retire or restore a class")
 def patch_class(
-    line: str, name: ClassName, change: ClassChange, services: ServicesDep, live: LineDep
+    line: str, name: ClassName, change: ClassChange, services: ServicesDep, live: LineDep, who: Who
 ) -> ClassView:
     """The class as changed. Its pictures keep it, and whoever uses its old name still reaches it."""
     with writing(services.engine) as session:
         found = registry.resolve_class(session, live.id, name)
         if change.retired is not None:
             act = registry.retire_class if change.retired else registry.restore_class
-            found = act(session, live.id, name, who=CALLER)
+            found = act(session, live.id, name, who=who)
         if change.name is not None:
-            found = registry.rename_class(session, live.id, found.name, change.name, who=CALLER)
+            found = registry.rename_class(session, live.id, found.name, change.name, who=who)
         view = _view(session, live.id, found)
     services.follower.refresh()
     return view
 
 
 @writes.post("/{name:path}/merge", summary="Merge a class into another")
-def merge_class(line: str, name: ClassName, what: Merge, services: ServicesDep, live: LineDep) -> Merged:
+def merge_class(
+    line: str, name: ClassName, what: Merge, services: ServicesDep, live: LineDep, who: Who
+) -> Merged:
     """The other class, with the first one's pictures; the first is retired and its name leads to the other."""
-    done = merge_classes(services.engine, live.id, name, what.into, who=CALLER)
+    done = merge_classes(services.engine, live.id, name, what.into, who=who)
     with reading(services.engine) as session:
         view = _view(session, live.id, done.kept)
     services.follower.refresh()

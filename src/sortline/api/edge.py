@@ -11,7 +11,9 @@ from starlette.middleware.cors import CORSMiddleware
 from starlette.requests import Request
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from sortline.api.changes import note_answer
 from sortline.api.errors import answer
+from sortline.api.headers import CSP, SECURITY_HEADERS
 from sortline.api.origins import (
     CLASSIFY_PATH,
     LOOPBACK_ORIGIN,
@@ -26,18 +28,7 @@ from sortline.settings import Settings
 log = logging.getLogger("sortline.requests")
 request_id: ContextVar[str | None] = ContextVar("request_id", default=None)
 
-CSP = (
-    "default-src 'self'; img-src 'self' blob: data:; object-src 'none'; base-uri 'none'; form-action 'self'; "
-    "frame-ancestors 'none'"
-)
 _POLICY = (b"content-security-policy", CSP.encode())
-# No route of ours sets these, so they are added without looking.
-SECURITY_HEADERS = (
-    (b"x-content-type-options", b"nosniff"),
-    (b"referrer-policy", b"same-origin"),
-    (b"cross-origin-opener-policy", b"same-origin"),
-    (b"permissions-policy", b"camera=(self), geolocation=(), microphone=()"),
-)
 # An id a caller brings is kept if it cannot harm a log.
 _OWN_ID = re.compile(r"[A-Za-z0-9._-]{1,64}")
 
@@ -100,6 +91,7 @@ class _Passage:
         """The answer, with our headers."""
         if message["type"] == "http.response.start":
             self._status = message["status"]
+            await note_answer(self._scope, self._status)
             headers = [*message["headers"], (b"x-request-id", self.id.encode()), *SECURITY_HEADERS]
             # A page that brings its own is shown under that alone: a browser would hold it to both.
             if not any(name == _POLICY[0] for name, _ in message["headers"]):

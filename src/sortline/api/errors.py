@@ -15,7 +15,14 @@ from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
 from starlette.responses import Response
 
-from sortline.api.access import NotAllowed
+from sortline.accounts.key import InvalidKey, UnknownKey
+from sortline.accounts.passwords import WeakPassword
+from sortline.accounts.person import InvalidName, LastAdmin, NameTaken, UnknownPerson, WrongPassword
+from sortline.accounts.scopes import UnknownScope
+from sortline.accounts.sign_in import InvalidLink, SetupNeeded
+from sortline.accounts.throttle import TooManyRequests
+from sortline.api.access import NotAllowed, NotSignedIn
+from sortline.api.callers import UnusableKey
 from sortline.api.calls import InvalidParameter
 from sortline.api.large_uploads import NoRoom
 from sortline.api.multipart import BadMultipart
@@ -43,10 +50,13 @@ from sortline.engine import image
 from sortline.engine.bundle import BundleError
 from sortline.engine.classifier import NoActivationMap
 from sortline.errors import SortlineError
+from sortline.flows.correct import AlreadyCorrected, UnknownPrediction
 from sortline.flows.follow import InvalidPolicy
 from sortline.flows.loading import NotUsable
 from sortline.flows.pictures import ChangedPicture, ErasedPicture, MissingPicture, NoExample, UnknownPicture
+from sortline.flows.policy import CannotFit, InvalidBudget
 from sortline.flows.promote import NoEvidence, ReasonNeeded
+from sortline.flows.review import LabelMissing
 from sortline.flows.thumbnails import UnknownSize
 from sortline.jobs.job import UnknownJob
 from sortline.lines.line import (
@@ -61,6 +71,8 @@ from sortline.lines.line import (
     UnknownLine,
 )
 from sortline.registry.ledger import AlreadyLive, AmbiguousBundle, LiveChanged, NeverLive, UnknownBundle
+from sortline.review.item import AlreadyDecided, ItemHeld, OpinionGiven, UnknownItem
+from sortline.review.outcome import AlreadyUndone, NothingToUndo, UnknownDecision
 from sortline.serving.admission import Overloaded
 from sortline.serving.live import NoModel, NotServed
 from sortline.storage.errors import StorageUnavailable, UnknownBlob
@@ -91,11 +103,27 @@ PROBLEMS: dict[type[SortlineError], tuple[int, str]] = {
     TooManyImages: (413, "too-many-images"),
     BodyTooLarge: (413, "body-too-large"),
     BodyTooSlow: (408, "body-too-slow"),
+    NotSignedIn: (401, "not-signed-in"),
+    UnusableKey: (401, "unusable-key"),
+    WrongPassword: (401, "wrong-password"),
+    InvalidLink: (401, "invalid-link"),
+    SetupNeeded: (422, "setup-needed"),
     NotAllowed: (403, "not-allowed"),
+    TooManyRequests: (429, "too-many-requests"),
+    WeakPassword: (422, "weak-password"),
+    InvalidName: (422, "invalid-name"),
+    InvalidKey: (422, "invalid-key"),
+    UnknownScope: (422, "unknown-scope"),
+    NameTaken: (409, "name-taken"),
+    LastAdmin: (409, "last-admin"),
+    UnknownPerson: (404, "unknown-person"),
+    UnknownKey: (404, "unknown-key"),
     ForeignHost: (403, "foreign-host"),
     ForeignOrigin: (403, "foreign-origin"),
     BadCursor: (400, "bad-cursor"),
     InvalidPolicy: (422, "invalid-policy"),
+    InvalidBudget: (422, "invalid-budget"),
+    CannotFit: (409, "cannot-fit"),
     InvalidLineName: (422, "invalid-line-name"),
     InvalidClassName: (422, "invalid-class-name"),
     LineExists: (409, "line-exists"),
@@ -116,6 +144,16 @@ PROBLEMS: dict[type[SortlineError], tuple[int, str]] = {
     UnknownSize: (422, "unknown-size"),
     UnknownEvent: (404, "unknown-event"),
     NotNewestEvent: (409, "not-newest-event"),
+    UnknownItem: (404, "unknown-item"),
+    ItemHeld: (409, "item-held"),
+    AlreadyDecided: (409, "already-decided"),
+    OpinionGiven: (409, "opinion-given"),
+    LabelMissing: (422, "label-missing"),
+    UnknownDecision: (404, "unknown-decision"),
+    AlreadyUndone: (409, "already-undone"),
+    NothingToUndo: (409, "nothing-to-undo"),
+    UnknownPrediction: (404, "unknown-prediction"),
+    AlreadyCorrected: (409, "already-corrected"),
     UnknownImport: (404, "unknown-import"),
     ImportBusy: (409, "import-busy"),
     ImportLost: (409, "import-lost"),
@@ -183,8 +221,10 @@ def answer(error: SortlineError, request: Request | None = None) -> Response:
     """The response that tells of one of our errors."""
     status, kind = describe(error)
     headers = {}
-    if status == HTTPStatus.SERVICE_UNAVAILABLE:
+    if status in (HTTPStatus.SERVICE_UNAVAILABLE, HTTPStatus.TOO_MANY_REQUESTS):
         headers["Retry-After"] = str(getattr(error, "retry_after", RETRY_AFTER))
+    if status == HTTPStatus.UNAUTHORIZED:
+        headers["WWW-Authenticate"] = "Bearer"
     if isinstance(error, BodyTooLarge | BodyTooSlow | Overloaded):
         headers["Connection"] = "close"  # the rest of the body will not be read
     return _respond(request, problem(status, kind, str(error)), kind, headers)

@@ -6,7 +6,7 @@ from typing import Literal
 from fastapi import APIRouter, Depends
 from pydantic import BaseModel
 
-from sortline.api.access import CALLER, Scope, require
+from sortline.api.access import Scope, Who, require
 from sortline.api.deps import LineDep, ServicesDep
 from sortline.api.image_views import GroupPage, group_views, naming
 from sortline.api.parameters import Cursor, Limit
@@ -57,10 +57,12 @@ def get_leaks(
 
 
 @writes.post("/leaks/{how}", summary="Mend leaks")
-def mend(line: str, how: Literal["resplit", "drop"], services: ServicesDep, live: LineDep) -> Mended:
+def mend(
+    line: str, how: Literal["resplit", "drop"], services: ServicesDep, live: LineDep, who: Who
+) -> Mended:
     """resplit: each leaking group takes its most frozen split. drop: its pictures in other splits are not used."""
     tools = import_tools(services.installation)
-    return Mended(mended=mend_leaks(services.engine, live.id, how, who=CALLER, trained=tools.trained))
+    return Mended(mended=mend_leaks(services.engine, live.id, how, who=who, trained=tools.trained))
 
 
 _List = Callable[..., Page[Group]]

@@ -9,7 +9,7 @@ from anyio import to_thread
 from fastapi import APIRouter, Depends, Request
 from pydantic import Field, TypeAdapter, ValidationError
 
-from sortline.api.access import CALLER, Scope, require
+from sortline.api.access import Scope, caller_of, require
 from sortline.api.calls import SOURCE, InvalidParameter
 from sortline.api.deps import line_of, services_of
 from sortline.api.image_views import UploadedView, image_views, naming, problem_views
@@ -105,7 +105,7 @@ def _given(form: Form, request: Request) -> Upload:
         data=form.upload.data,
         label=_field(fields, "class", ClassName, None) or _no_class(),
         source=_field(fields, "source", Annotated[str, Field(pattern=SOURCE)], "upload"),
-        who=CALLER,
+        who=caller_of(request),
         client=request.client.host if request.client else None,
         name=shown(form.upload.filename),
         split=None if split is None else split_of(split),

@@ -5,7 +5,7 @@ from typing import Annotated
 from fastapi import APIRouter, Depends, Query
 from pydantic import BaseModel, ConfigDict, Field
 
-from sortline.api.access import CALLER, Scope, require
+from sortline.api.access import Scope, Who, require
 from sortline.api.calls import InvalidParameter
 from sortline.api.deps import LineDep, ServicesDep
 from sortline.api.image_views import (
@@ -109,18 +109,20 @@ def get_image(line: str, sha256: Hash, services: ServicesDep, live: LineDep) -> 
 
 @router.put("/{sha256}/label", summary="Label a picture")
 def put_label(
-    line: str, sha256: Hash, change: LabelChange, services: ServicesDep, live: LineDep
+    line: str, sha256: Hash, change: LabelChange, services: ServicesDep, live: LineDep, who: Who
 ) -> ImageView:
     """The picture under its new label, which waits for the next version to take it up."""
     with writing(services.engine) as session:
         entry = get_entry(session, live.id, sha256)
         class_id = None if change.class_ is None else class_to_give(session, live.id, change.class_)
-        labels.label(session, live.id, [entry.id], class_id, origin="correction", who=CALLER)
+        labels.label(session, live.id, [entry.id], class_id, origin="correction", who=who)
         return _one(session, naming(session, live.id, line), get_entry(session, live.id, sha256))
 
 
 @router.post("/{sha256}/label/undo", summary="Undo a label")
-def undo_label(line: str, sha256: Hash, what: Undo, services: ServicesDep, live: LineDep) -> ImageView:
+def undo_label(
+    line: str, sha256: Hash, what: Undo, services: ServicesDep, live: LineDep, who: Who
+) -> ImageView:
     """The picture with the label it had before; undoing an undo redoes."""
     with writing(services.engine) as session:
         entry = get_entry(session, live.id, sha256)
@@ -132,7 +134,7 @@ def undo_label(line: str, sha256: Hash, what: Undo, services: ServicesDep, live:
             raise UnknownEvent(event)
         if event != history[-1].id:
             raise NotNewestEvent(event, history[-1])
-        labels.undo(session, live.id, event, who=CALLER)
+        labels.undo(session, live.id, event, who=who)
         return _one(session, naming(session, live.id, line), get_entry(session, live.id, sha256))
 
 

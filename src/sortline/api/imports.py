@@ -11,7 +11,7 @@ from fastapi import APIRouter, Depends, Query, Request
 from starlette.concurrency import run_in_threadpool
 from starlette.responses import Response, StreamingResponse
 
-from sortline.api.access import CALLER, Scope, require
+from sortline.api.access import Scope, Who, caller_of, require
 from sortline.api.calls import InvalidParameter
 from sortline.api.deps import LineDep, ServicesDep, line_of, services_of
 from sortline.api.import_views import (
@@ -117,18 +117,20 @@ async def post_import(request: Request) -> Response:
     )
     try:
         options = form_options(received.fields)
-        return await run_in_threadpool(_accepted, services, live, str(received.path), options)
+        return await run_in_threadpool(
+            _accepted, services, live, str(received.path), options, caller_of(request)
+        )
     except BaseException:
         shutil.rmtree(received.path.parent, ignore_errors=True)
         raise
 
 
 @located.post("/from-location", summary="Import from a place", status_code=202, response_model=ImportView)
-def post_location(line: str, what: Location, services: ServicesDep, live: LineDep) -> Response:
+def post_location(line: str, what: Location, services: ServicesDep, live: LineDep, who: Who) -> Response:
     """The import of a folder, archive, manifest or prefix that the server can reach."""
     if "://" not in what.location and not Path(what.location).is_absolute():
         raise InvalidParameter("location", what.location[:80], "an absolute path or a URL")
-    return _accepted(services, live, what.location, what, in_place=what.in_place)
+    return _accepted(services, live, what.location, what, who, in_place=what.in_place)
 
 
 @router.post("/{import_id}/cancel", summary="Cancel an import")
@@ -141,7 +143,13 @@ def cancel_import(line: str, import_id: Id, services: ServicesDep, live: LineDep
 
 
 def _accepted(
-    services: Services, live: LiveLine, location: str, given: ImportOptions, *, in_place: bool = False
+    services: Services,
+    live: LiveLine,
+    location: str,
+    given: ImportOptions,
+    who: str,
+    *,
+    in_place: bool = False,
 ) -> Response:
     """The import, queued."""
     options = Options(
@@ -160,7 +168,7 @@ def _accepted(
         open_for(Wanted(location=location, kind=given.kind, options=options)) as source,
         writing(services.engine) as session,
     ):
-        begun = start_import(session, live.id, source, options, who=CALLER)
+        begun = start_import(session, live.id, source, options, who=who)
         (view,) = _views(services, session, [begun])
     place = f"/api/v1/lines/{live.name}/imports/{begun.id}"
     body = view.model_dump_json()

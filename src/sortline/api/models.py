@@ -6,7 +6,7 @@ from typing import Annotated
 from fastapi import APIRouter, Body, Depends
 from starlette.responses import StreamingResponse
 
-from sortline.api.access import CALLER, Scope, require
+from sortline.api.access import Scope, Who, require
 from sortline.api.deps import LineDep, ServicesDep
 from sortline.api.model_views import (
     ModelDetail,
@@ -28,6 +28,7 @@ from sortline.flows.bundle_files import bundle_zip, usable, zip_name
 from sortline.flows.bundles_of_line import backbone_of, get_standing, list_standings, resolve, roles
 from sortline.flows.evidence import evidence_of
 from sortline.flows.lines import know_bundle
+from sortline.flows.policy import refit
 from sortline.lines.store import get_line
 from sortline.registry import shadows
 from sortline.registry.ledger import BundleRecord
@@ -99,6 +100,7 @@ def promote(
     model: Reference,
     services: ServicesDep,
     live: LineDep,
+    who: Who,
     wanted: Annotated[Wanted | None, Body()] = None,
 ) -> PromotionView:
     """The bundle answers from now on. It was loaded beside the live one first; if that fails, nothing changes (409).
@@ -114,7 +116,7 @@ def promote(
             session,
             line,
             record.hash,
-            who=CALLER,
+            who=who,
             reason=asked.reason,
             evidence=evidence,
             run_id=run_id,
@@ -129,6 +131,7 @@ def rollback(
     model: Reference,
     services: ServicesDep,
     live: LineDep,
+    who: Who,
     wanted: Annotated[RollbackWanted | None, Body()] = None,
 ) -> PromotionView:
     """A bundle that was live is live again: `previous`, the one before; or any that ever was, by its hash."""
@@ -136,7 +139,7 @@ def rollback(
     with reading(services.engine) as session:
         found = get_line(session, line)
         named = None if model in ("previous", "live") else resolve(session, found, model).hash
-        plan = flow.plan_rollback(session, line, named, who=CALLER, reason=reason)
+        plan = flow.plan_rollback(session, line, named, who=who, reason=reason)
     return _entered(services, plan)
 
 
@@ -146,6 +149,7 @@ def shadow(
     model: Reference,
     services: ServicesDep,
     live: LineDep,
+    who: Who,
     wanted: Annotated[ShadowWanted | None, Body()] = None,
 ) -> ModelDetail:
     """The bundle sees what the line sees, without answering; where it disagrees is counted. One a line: it takes the
@@ -156,7 +160,7 @@ def shadow(
     if wanted is None or wanted.on:
         with services.follower.prepared(_known(services, record)):
             with writing(services.engine) as session:
-                flow.shadow(session, line, record.hash, who=CALLER)
+                flow.shadow(session, line, record.hash, who=who)
             services.follower.refresh()
     else:
         with writing(services.engine) as session:
@@ -177,8 +181,10 @@ def _known(services: Services, record: BundleRecord) -> BundleRecord:
 
 
 def _entered(services: Services, plan: flow.Plan) -> PromotionView:
-    """The bundle is ready on this server, then in the ledger, then live."""
+    """The bundle is ready on this server, its thresholds are fitted, then it is in the ledger, then live."""
+    ready = services.installation
     with services.follower.prepared(_known(services, plan.bundle)):
+        refit(ready.engine, ready.bundles_dir, ready.blobs, plan.line, plan.bundle)
         with writing(services.engine) as session:
             made = flow.enter(session, plan)
         services.follower.refresh()

@@ -7,7 +7,7 @@ from typing import Any
 from fastapi import APIRouter, Depends, Request
 from starlette.responses import Response
 
-from sortline.api.access import CALLER, Scope, require
+from sortline.api.access import Scope, caller_of, require
 from sortline.api.answers import encoded
 from sortline.api.calls import InvalidParameter
 from sortline.api.deps import LineDep, ServicesDep, line_of, services_of
@@ -197,7 +197,7 @@ def _given(request: Request, sent: Sent, label: str) -> Upload:
         data=sent.data,
         label=label,
         source="upload",
-        who=CALLER,
+        who=caller_of(request),
         client=request.client.host if request.client else None,
         name=shown(sent.filename),
         # As the replaced systems did: the folder was made, and the last word counted.

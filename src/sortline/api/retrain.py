@@ -10,7 +10,7 @@ from fastapi import APIRouter, Depends, Request
 from starlette.concurrency import run_in_threadpool
 from starlette.responses import Response
 
-from sortline.api.access import CALLER, Scope, require
+from sortline.api.access import Scope, caller_of, require
 from sortline.api.answers import encoded, timestamp
 from sortline.api.deps import LineDep, ServicesDep, line_of, services_of
 from sortline.api.errors import MEDIA_TYPE, problem_of
@@ -148,7 +148,7 @@ async def _answer(request: Request, sent: _Sent) -> Response:
         ],
     }
     try:
-        begun = await run_in_threadpool(_start, services, live, sent.archive)
+        begun = await run_in_threadpool(_start, services, live, sent.archive, caller_of(request))
     except NothingToTrain as error:
         return _refused(request, error, told)
     told["images_received"] += begun.pictures
@@ -159,7 +159,11 @@ async def _taken(request: Request, file: SentFile, label: str | None) -> dict[st
     """What became of a picture, or why it was not taken."""
     client = request.client.host if request.client else None
     services, live = services_of(request), line_of(request)
-    take = partial(_waiting, file=file) if label is None else partial(_labelled, file=file, label=label)
+    take = (
+        partial(_waiting, file=file)
+        if label is None
+        else partial(_labelled, file=file, label=label, who=caller_of(request))
+    )
     try:
         return await off_the_loop(request, partial(take, services, live, client))
     except SortlineError as error:
@@ -167,7 +171,7 @@ async def _taken(request: Request, file: SentFile, label: str | None) -> dict[st
 
 
 def _labelled(
-    services: Services, live: LiveLine, client: str | None, *, file: SentFile, label: str
+    services: Services, live: LiveLine, client: str | None, *, file: SentFile, label: str, who: str
 ) -> dict[str, Any]:
     done = add(
         services,
@@ -176,7 +180,7 @@ def _labelled(
             data=_bytes(services, file),
             label=label,
             source="retrain",
-            who=CALLER,
+            who=who,
             client=client,
             name=shown(file.filename),
             # As the replaced systems did: the folder was made, and the last word counted.
@@ -208,7 +212,7 @@ def _bytes(services: Services, file: SentFile) -> bytes:
     return file.path.read_bytes()
 
 
-def _start(services: Services, live: LiveLine, archive: SentFile | None) -> _Begun:
+def _start(services: Services, live: LiveLine, archive: SentFile | None, who: str) -> _Begun:
     """The run.
 
     Raises:
@@ -222,11 +226,11 @@ def _start(services: Services, live: LiveLine, archive: SentFile | None) -> _Beg
             check_labelled(session, live.id)
     if archive is None:
         with writing(engine) as session:
-            state = start_retrain(session, line, who=CALLER)
+            state = start_retrain(session, line, who=who)
     else:
         path = keep(archive, ".zip")
         try:
-            found = start_with_archive(engine, line, path, who=CALLER)
+            found = start_with_archive(engine, line, path, who=who)
         except BaseException:
             path.unlink(missing_ok=True)
             raise

@@ -10,7 +10,7 @@ from fastapi import APIRouter, Depends, Header, Request
 from sqlalchemy import Engine
 from starlette.responses import PlainTextResponse, Response, StreamingResponse
 
-from sortline.api.access import CALLER, Scope, require
+from sortline.api.access import Scope, caller_of, demand, require
 from sortline.api.deps import LineDep, ServicesDep
 from sortline.api.events import RESPONSES, ROWS, Look, log_rows, watched
 from sortline.api.parameters import Cursor, Id, Limit
@@ -52,6 +52,7 @@ def post_run(
     new: NewRun,
     services: ServicesDep,
     live: LineDep,
+    request: Request,
     response: Response,
     idempotency_key: Annotated[
         str | None,
@@ -63,11 +64,16 @@ def post_run(
     ] = None,
 ) -> RunView:
     """The run, queued behind those of its line; a worker does it. `Location` is where it is found."""
-    wanted = flow.Wanted(method=new.method, recipe=_recipe(new), version=new.version, note=new.note)
+    recipe = _recipe(new)
+    if isinstance(recipe, FinetuneRecipe) and recipe.weights_file:
+        demand(request, Scope.ADMIN)  # whoever names a file reads files of the server through it
+    wanted = flow.Wanted(method=new.method, recipe=recipe, version=new.version, note=new.note)
     with reading(services.engine) as session:
         check_version(session, live.id, new.version)
     with writing(services.engine) as session:
-        begun = flow.start_run(session, get_line(session, live.name), wanted, who=CALLER, key=idempotency_key)
+        begun = flow.start_run(
+            session, get_line(session, live.name), wanted, who=caller_of(request), key=idempotency_key
+        )
         (view,) = run_views(session, live.name, [begun])
     response.headers["Location"] = run_url(live.name, begun.run.id)
     return view

@@ -5,7 +5,7 @@ from typing import Annotated
 from fastapi import APIRouter, Depends, Path, Query, Response
 from starlette.responses import StreamingResponse
 
-from sortline.api.access import CALLER, Scope, require
+from sortline.api.access import Scope, Who, require
 from sortline.api.calls import InvalidParameter
 from sortline.api.deps import LineDep, ServicesDep
 from sortline.api.image_views import ImagePage
@@ -60,20 +60,20 @@ def get_versions(
     responses={202: {"model": VersionView, "description": "A large one, which the worker is building."}},
 )
 def post_version(
-    line: str, new: NewVersion, services: ServicesDep, live: LineDep, response: Response
+    line: str, new: NewVersion, services: ServicesDep, live: LineDep, response: Response, who: Who
 ) -> VersionView:
     """A version; making it costs what differs from its parent. A line's first becomes the active one."""
-    made = _make(services, live, new)
+    made = _make(services, live, new, who)
     with writing(services.engine) as session:
         if not _ready(made):
             response.status_code = 202
         elif new.activate:
-            versions.activate(session, made, CALLER)
+            versions.activate(session, made, who)
         return version_views(session, live.id, [made])[0]
 
 
 @reads.get("/{version}", summary="Show a version")
-def get_version(line: str, version: Reference, services: ServicesDep, live: LineDep) -> VersionView:
+def get_version(line: str, version: Reference, services: ServicesDep, live: LineDep, who: Who) -> VersionView:
     """One version, or the active one."""
     with reading(services.engine) as session:
         found = versions.get_version(session, live.id, version)
@@ -95,11 +95,11 @@ def get_members(
 
 
 @writes.post("/{version}/activate", summary="Activate a version")
-def activate(line: str, version: Reference, services: ServicesDep, live: LineDep) -> VersionView:
+def activate(line: str, version: Reference, services: ServicesDep, live: LineDep, who: Who) -> VersionView:
     """The line works with this version from now on."""
     with writing(services.engine) as session:
         found = versions.get_version(session, live.id, version)
-        versions.activate(session, found, CALLER)
+        versions.activate(session, found, who)
         return version_views(session, live.id, [found])[0]
 
 
@@ -171,16 +171,14 @@ def member_page(session: Session, live: LiveLine, version: Version, wanted: Pict
     return ImagePage(images=views, next_cursor=page.next_cursor)
 
 
-def _make(services: Services, live: LiveLine, new: NewVersion) -> Version:
+def _make(services: Services, live: LiveLine, new: NewVersion, who: str) -> Version:
     engine, line_id = services.engine, live.id
     with reading(engine) as session:
         parent = None if new.parent is None else versions.get_version(session, line_id, new.parent)
         other = None if new.version is None else versions.get_version(session, line_id, new.version)
         conditions = (new.filter or Conditions()).of_line(session, line_id)
         relabel = {entry: resolve_class(session, line_id, name).id for entry, name in new.relabel.items()}
-    draft = Draft(
-        name=new.name, notes=new.notes, author=CALLER, parent_id=None if parent is None else parent.id
-    )
+    draft = Draft(name=new.name, notes=new.notes, author=who, parent_id=None if parent is None else parent.id)
     match new.from_:
         case "staged":
             return making.from_staged(engine, line_id, draft, wait=False)

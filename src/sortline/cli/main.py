@@ -7,7 +7,21 @@ from typing import Annotated
 import typer
 
 from sortline import __version__
-from sortline.cli import bundles, classify, data, doctor, jobs, lines, models, runs, train, up, worker
+from sortline.cli import (
+    bundles,
+    classify,
+    data,
+    doctor,
+    jobs,
+    keys,
+    lines,
+    models,
+    runs,
+    train,
+    up,
+    users,
+    worker,
+)
 from sortline.errors import SortlineError
 
 # Commands of their own; groups follow below.
@@ -26,6 +40,8 @@ GROUPS = {
     "models": models.app,
     "runs": runs.app,
     "jobs": jobs.app,
+    "users": users.app,
+    "keys": keys.app,
 }
 
 

@@ -21,7 +21,16 @@ Port = Annotated[
 Insecure = Annotated[
     bool | None,
     typer.Option(
-        "--insecure", help="Serve other machines too, without accounts: whoever reaches it may use it."
+        "--insecure", help="Ask nobody who they are: whoever reaches the address may do everything."
+    ),
+]
+Trust = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--trust",
+        metavar="CIDR=SCOPE[,SCOPE]",
+        help="Let an address range do something without a key; may be given several times.",
+        show_default="none",
     ),
 ]
 

@@ -2,6 +2,7 @@
 
 import ctypes
 import errno
+import logging
 import platform
 import socket
 import time
@@ -11,27 +12,21 @@ import uvicorn
 from rich.console import Console
 
 from sortline import __version__
+from sortline.accounts.throttle import Rate
+from sortline.accounts.trust import trust_of
 from sortline.api import edge
 from sortline.api.app import create_app
 from sortline.cli import logs
+from sortline.cli.links import Link, address, sign_in_link
 from sortline.errors import SortlineError
 from sortline.settings import Settings
 from sortline.wiring import installation
 
+log = logging.getLogger(__name__)
+
 # Longer than any picture takes: what was accepted is answered before the process ends.
 SHUTDOWN_SECONDS = 20
 BACKLOG = 2048
-
-
-class OpenToOthers(SortlineError):
-    """Asked to listen where other machines can reach it, without saying that this is meant."""
-
-    def __init__(self, host: str) -> None:
-        self.host = host
-        super().__init__(
-            f"{host} can be reached by other machines and there are no accounts yet, so anyone could use it; "
-            "add --insecure if that is meant, or leave --host out."
-        )
 
 
 class CannotListen(SortlineError):
@@ -47,18 +42,18 @@ def run(settings: Settings, *, ready: Callable[[], None] = lambda: None) -> None
     requests.
 
     Raises:
-        OpenToOthers, CannotListen: with what to do.
+        InvalidTrust, InvalidRate, CannotListen: with what to do.
         DatabaseUnavailable, StorageUnavailable: the installation cannot be opened.
     """
     begun = time.perf_counter()
-    if not settings.loopback and not settings.insecure:
-        raise OpenToOthers(settings.host)
+    trusted = trust_of(settings.trust)
+    Rate(settings.rate_limit)
     keep_buffers()
     logs.configure(settings.log_level, request_id=edge.request_id.get)
     with bind(settings.host, settings.port) as listener:
         # Opened once before the server does: what is wrong with it is then said in one line, not in a server's log.
-        with installation(settings):
-            pass
+        with installation(settings) as ready_to_serve:
+            link = sign_in_link(ready_to_serve.engine, settings)
         app = create_app(settings)
         config = uvicorn.Config(
             app,
@@ -76,7 +71,9 @@ def run(settings: Settings, *, ready: Callable[[], None] = lambda: None) -> None
         port = listener.getsockname()[1]
 
         def told() -> None:
-            announce(settings, port, time.perf_counter() - begun)
+            announce(settings, port, time.perf_counter() - begun, link)
+            for one in trusted:
+                log.warning("trusted without a key: %s", one)
             ready()
 
         def stopping() -> None:
@@ -113,17 +110,18 @@ def bind(host: str, port: int) -> socket.socket:
     return listener
 
 
-def announce(settings: Settings, port: int, seconds: float) -> None:
-    """Tells the link, and how to send a first photo."""
-    host = {"0.0.0.0": "127.0.0.1", "::": "[::1]"}.get(settings.host, settings.host)  # noqa: S104  # compared only
-    link = f"http://{host if ':' not in host or host.startswith('[') else f'[{host}]'}:{port}"
+def announce(settings: Settings, port: int, seconds: float, link: Link | None = None) -> None:
+    """Tells the address, how to sign in, and how to send a first photo."""
+    base = address(settings, port)
     console = Console(highlight=False, soft_wrap=True)
-    console.print(f"[bold green]Sortline {__version__} is ready[/] after {seconds:.1f} s: [bold]{link}[/]")
-    console.print(f"  first photo   curl -F image=@photo.jpg {link}/predict")
-    console.print(f"  API           {link}/api/docs")
+    console.print(f"[bold green]Sortline {__version__} is ready[/] after {seconds:.1f} s: [bold]{base}[/]")
+    if link is not None:
+        console.print(f"  {link.words}       {base}{link.path}", markup=False)
+    console.print(f"  first photo   curl -F image=@photo.jpg {base}/predict")
+    console.print(f"  API           {base}/api/docs")
     console.print(f"  data          {settings.data_dir.absolute()}", markup=False)
-    if not settings.loopback:
-        console.print("[yellow]  Whoever reaches this address may use it: there are no accounts.[/]")
+    if settings.insecure:
+        console.print("[yellow]  --insecure: whoever reaches this address may do everything.[/]")
 
 
 def keep_buffers() -> None:

@@ -1,14 +1,20 @@
 """`sortline up` and `sortline serve`: the server, until it is told to stop; with `up` a worker beside it."""
 
-from sortline.cli.options import DataDir, Host, Insecure, Port, settings
+from sortline.cli.options import DataDir, Host, Insecure, Port, Trust, settings
 
 
-def up(host: Host = None, port: Port = None, data_dir: DataDir = None, insecure: Insecure = None) -> None:
+def up(
+    host: Host = None,
+    port: Port = None,
+    data_dir: DataDir = None,
+    trust: Trust = None,
+    insecure: Insecure = None,
+) -> None:
     """Start Sortline on this machine and print its link: the server, and the worker for what takes long."""
     from sortline.cli.server import run
     from sortline.cli.worker import Child
 
-    chosen = settings(host=host, port=port, data_dir=data_dir, insecure=insecure)
+    chosen = settings(host=host, port=port, data_dir=data_dir, trust=trust or None, insecure=insecure)
     child = Child(chosen)
     try:
         # Only then: until the server is ready, both cores are its own.
@@ -17,8 +23,14 @@ def up(host: Host = None, port: Port = None, data_dir: DataDir = None, insecure:
         child.close()
 
 
-def serve(host: Host = None, port: Port = None, data_dir: DataDir = None, insecure: Insecure = None) -> None:
+def serve(
+    host: Host = None,
+    port: Port = None,
+    data_dir: DataDir = None,
+    trust: Trust = None,
+    insecure: Insecure = None,
+) -> None:
     """Start the server alone."""
     from sortline.cli.server import run
 
-    run(settings(host=host, port=port, data_dir=data_dir, insecure=insecure))
+    run(settings(host=host, port=port, data_dir=data_dir, trust=trust or None, insecure=insecure))

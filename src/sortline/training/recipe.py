@@ -215,6 +215,11 @@ class FinetuneRecipe:
         Augmentation()
     )
 
+    @property
+    def weights_file(self) -> bool:
+        """Whether the weights are a file's, by its path."""
+        return self.weights not in ("live", "hub", "none")
+
     def preprocessing(self) -> Preprocessing:
         """How serving must read pictures for the network.
 
