@@ -10,8 +10,8 @@ from sqlalchemy import Engine, update
 from sortline.db.ids import new_id
 from sortline.db.session import Session, reading, writing
 from sortline.lines import store as lines
-from sortline.review import store
-from sortline.review.item import Sighting
+from sortline.review.item import ItemFilter, Sighting
+from sortline.review.store import items as store
 from sortline.review.tables import review_items
 
 NOON = datetime(2026, 5, 1, 12, 0, tzinfo=UTC)
@@ -63,7 +63,9 @@ def test_a_picture_seen_again_after_it_was_done_opens_anew(engine: Engine) -> No
         (opened,) = store.open_or_join(session, [sighting(line_id, 1)])
         assert opened != done
         assert store.count_open(session, line_id) == 1
-        assert [item.id for item in store.list_items(session, line_id, state="done").items] == [done]
+        assert [item.id for item in store.list_items(session, line_id, ItemFilter(state="done")).items] == [
+            done
+        ]
 
 
 @settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
@@ -95,9 +97,53 @@ def test_items_are_listed_newest_first_in_pages_and_filtered(engine: Engine) -> 
         moments = [NOON + timedelta(minutes=n) for n in range(5)]
         ids = store.open_or_join(session, [sighting(line_id, n, at=at) for n, at in enumerate(moments)])
         store.open_or_join(session, [sighting(line_id, 9, class_name="Metal", reason="ambiguous", at=NOON)])
-        first = store.list_items(session, line_id, limit=3, class_name="Glass")
-        second = store.list_items(session, line_id, limit=3, class_name="Glass", cursor=first.next_cursor)
-        ambiguous = store.list_items(session, line_id, reason="ambiguous")
+        first = store.list_items(session, line_id, ItemFilter(class_name="Glass"), limit=3)
+        second = store.list_items(
+            session, line_id, ItemFilter(class_name="Glass"), limit=3, cursor=first.next_cursor
+        )
+        ambiguous = store.list_items(session, line_id, ItemFilter(reason="ambiguous"))
     assert [item.id for item in (*first.items, *second.items)] == ids[::-1]
     assert second.next_cursor is None
     assert [item.class_name for item in ambiguous.items] == ["Metal"]
+
+
+def test_every_filter_narrows_the_list(engine: Engine) -> None:
+    """By source, score and date as well; all conditions hold at once."""
+    with writing(engine) as session:
+        line_id = new_line(session)
+        one, two = store.open_or_join(
+            session,
+            [
+                sighting(line_id, 1, source="belt-1", ood_score=0.2),
+                sighting(line_id, 2, source="belt-2", ood_score=0.8, at=NOON + timedelta(days=1)),
+            ],
+        )
+        found = {
+            name: [item.id for item in store.list_items(session, line_id, wanted).items]
+            for name, wanted in {
+                "source": ItemFilter(source="belt-1"),
+                "above": ItemFilter(min_score=0.5),
+                "below": ItemFilter(max_score=0.5),
+                "since": ItemFilter(since=NOON + timedelta(hours=1)),
+                "until": ItemFilter(until=NOON + timedelta(hours=1)),
+                "both": ItemFilter(source="belt-1", min_score=0.5),
+            }.items()
+        }
+    assert found == {
+        "source": [one],
+        "above": [two],
+        "below": [one],
+        "since": [two],
+        "until": [one],
+        "both": [],
+    }
+
+
+def test_items_of_an_erased_picture_wait_no_more(engine: Engine) -> None:
+    """The row stays, for the counts; nobody is shown it."""
+    with writing(engine) as session:
+        line_id = new_line(session)
+        (item,) = store.open_or_join(session, [sighting(line_id, 1)])
+        store.erase_items(session, [sighting(line_id, 1).image_sha256])
+        assert store.count_open(session, line_id) == 0
+        assert store.get_item(session, line_id, item).state == "erased"

@@ -28,7 +28,8 @@ router = APIRouter(
 _IMMUTABLE = "private, max-age=31536000, immutable"
 
 
-def _described(*media_types: str) -> dict[int | str, dict[str, object]]:
+def described(*media_types: str) -> dict[int | str, dict[str, object]]:
+    """What the API's description says of a route that answers a picture."""
     return {
         200: {
             "description": "The picture.",
@@ -42,22 +43,22 @@ def _described(*media_types: str) -> dict[int | str, dict[str, object]]:
     "/file",
     summary="Get a picture's file",
     response_class=Response,
-    responses=_described("image/jpeg", "image/png", "image/webp"),
+    responses=described("image/jpeg", "image/png", "image/webp"),
 )
 def get_file(line: str, sha256: Hash, request: Request, services: ServicesDep, live: LineDep) -> Response:
     """The picture as it is stored, without metadata; 410 once it was erased."""
     record = _record(services, live, sha256)
     if unchanged(request, sha256):
-        return Response(status_code=304, headers=_cached(sha256))
+        return Response(status_code=304, headers=cached(sha256))
     data = bytes_of(services.installation.blobs, record)
-    return Response(data, media_type=record.media_type, headers=_cached(sha256))
+    return Response(data, media_type=record.media_type, headers=cached(sha256))
 
 
 @router.get(
     "/thumbnail",
     summary="Get a picture's thumbnail",
     response_class=Response,
-    responses=_described(small.MEDIA_TYPE),
+    responses=described(small.MEDIA_TYPE),
 )
 def get_thumbnail(
     line: str,
@@ -72,10 +73,10 @@ def get_thumbnail(
     """A small copy, made when it is first asked for; 410 once the picture was erased."""
     record, tag = _record(services, live, sha256), f"{sha256}-{size}"
     if unchanged(request, tag):
-        return Response(status_code=304, headers=_cached(tag))
+        return Response(status_code=304, headers=cached(tag))
     installation = services.installation
     data = thumbnail(installation.blobs, installation.thumbnails, record, size)
-    return Response(data, media_type=small.MEDIA_TYPE, headers=_cached(tag))
+    return Response(data, media_type=small.MEDIA_TYPE, headers=cached(tag))
 
 
 def _record(services: Services, live: LiveLine, sha256: str) -> ImageRecord:
@@ -88,7 +89,8 @@ def _record(services: Services, live: LiveLine, sha256: str) -> ImageRecord:
     return record
 
 
-def _cached(tag: str) -> dict[str, str]:
+def cached(tag: str) -> dict[str, str]:
+    """Headers by which what is of this ETag is kept for good."""
     return {"ETag": f'"{tag}"', "Cache-Control": _IMMUTABLE}
 
 

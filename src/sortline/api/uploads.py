@@ -136,6 +136,15 @@ async def image_form(request: Request, ticket: Ticket, *, max_bytes: int) -> For
     return Form(upload=Upload(filename=picture.filename, data=picture.data), fields=fields)
 
 
+async def read_body(request: Request, ticket: Ticket, limit: int) -> bytes:
+    """The whole body of a request that sends no picture, at most `limit` bytes of it.
+
+    Raises:
+        BodyTooLarge, BodyTooSlow, Overloaded.
+    """
+    return await _body(request, ticket, limit)
+
+
 def _uploads(content_type: str, body: bytes, fields: Sequence[str]) -> list[Upload]:
     found = _parts(content_type, body)
     uploads = [Upload(filename=part.filename, data=part.data) for part in found if part.name in fields]

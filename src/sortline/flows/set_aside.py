@@ -20,7 +20,7 @@ from sortline.engine.classifier import Prediction
 from sortline.flows.pictures import ErasedPicture
 from sortline.flows.prepare import measured
 from sortline.review.item import UPLOADED, Sighting
-from sortline.review.store import open_or_join
+from sortline.review.store.items import open_or_join
 from sortline.serving.inference import Inference, Inferred, Job
 from sortline.serving.live import LiveLine
 from sortline.storage.blobs import Blobs

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from functools import lru_cache
 from pathlib import Path
 
 import numpy as np
@@ -47,9 +48,7 @@ def trained_lookup(session: Session, bundles_dir: Path) -> Trained:
     prefixes, parts = [np.zeros(0, np.uint64)], [np.zeros(0, np.uint8)]
     for record in registry.list_bundles(session):
         try:
-            # Only the two arrays: the embeddings are most of the file.
-            with np.load(bundle_folder(record, bundles_dir) / "memory.npz", allow_pickle=False) as arrays:
-                known, splits = arrays["prefixes"].astype(np.uint64), arrays["splits"].astype(np.uint8)
+            known, splits = _known(bundle_folder(record, bundles_dir))
         except (OSError, ValueError, KeyError) as error:
             log.warning(
                 "bundle %s: what it was trained on cannot be read (%s); its pictures may become test pictures",
@@ -60,3 +59,11 @@ def trained_lookup(session: Session, bundles_dir: Path) -> Trained:
         prefixes.append(known)
         parts.append(splits)
     return Trained(np.concatenate(prefixes), np.concatenate(parts))
+
+
+# A bundle's folder never changes, and every label that is given asks.
+@lru_cache(maxsize=64)
+def _known(folder: Path) -> tuple[NDArray[np.uint64], NDArray[np.uint8]]:
+    # Only the two arrays: the embeddings are most of the file.
+    with np.load(folder / "memory.npz", allow_pickle=False) as arrays:
+        return arrays["prefixes"].astype(np.uint64), arrays["splits"].astype(np.uint8)

@@ -82,6 +82,17 @@ def kept_embeddings(session: Session, hashes: Sequence[str], bundles: Sequence[s
     return {row.sha256: row.embedding for row in session.execute(query)} if bundles else {}
 
 
+def embeddings_of(session: Session, hashes: Sequence[str]) -> dict[str, tuple[str, bytes]]:
+    """The embedding that the prediction left of each of up to 500 pictures that has one, by hash.
+
+    With it the hash of the bundle that predicted; the bytes are float16, little-endian.
+    """
+    query = select(images.c.sha256, images.c.embedding_bundle, images.c.embedding).where(
+        images.c.sha256.in_(hashes), images.c.embedding.is_not(None), images.c.embedding_bundle.is_not(None)
+    )
+    return {row.sha256: (row.embedding_bundle, row.embedding) for row in session.execute(query)}
+
+
 def bury(session: Session, hashes: Sequence[str], at: datetime) -> None:
     """The pictures are tombstones: what shows them or tells whose they were is gone; sizes and counts stay."""
     session.execute(

@@ -1,0 +1,89 @@
+"""Decisions in the database: appended, found, and which of them hold."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+
+from sqlalchemy import bindparam, select, update
+
+from sortline.db.bulk import insert_rows
+from sortline.db.rows import row_of
+from sortline.db.session import Session
+from sortline.review.outcome import Decision, UnknownDecision
+from sortline.review.tables import review_decisions
+
+_columns = review_decisions.c
+
+
+def append(session: Session, decisions: Sequence[Decision]) -> None:
+    """The decisions are there, for good."""
+    insert_rows(session, review_decisions, [row_of(one) for one in decisions])
+
+
+def mark(session: Session, undone: dict[str, bool]) -> None:
+    """Whether each of these decisions, by id, holds no longer."""
+    if undone:
+        statement = update(review_decisions).where(_columns.id == bindparam("decision"))
+        session.execute(
+            statement.values(undone=bindparam("holds_not")),
+            [{"decision": one, "holds_not": not_any_more} for one, not_any_more in undone.items()],
+        )
+
+
+def of_items(session: Session, item_ids: Iterable[str]) -> dict[str, list[Decision]]:
+    """What was decided about each of up to 500 items, oldest first; items without decisions have none."""
+    ids = list(item_ids)
+    found: dict[str, list[Decision]] = {one: [] for one in ids}
+    query = select(review_decisions).where(_columns.item_id.in_(ids)).order_by(_columns.id)
+    for row in session.execute(query):
+        found[row.item_id].append(Decision(**row._mapping))
+    return found
+
+
+def of_prediction(session: Session, line_id: int, prediction_id: str) -> list[Decision]:
+    """How an accepted prediction was corrected, oldest first, with what was undone of it."""
+    query = select(review_decisions).where(
+        _columns.line_id == line_id, _columns.prediction_id == prediction_id
+    )
+    return [Decision(**row._mapping) for row in session.execute(query.order_by(_columns.id))]
+
+
+def get_decisions(session: Session, line_id: int, decision_ids: Sequence[str]) -> list[Decision]:
+    """Up to 500 decisions, in this order.
+
+    Raises:
+        UnknownDecision: the line has not one of them.
+    """
+    query = select(review_decisions).where(_columns.line_id == line_id, _columns.id.in_(decision_ids))
+    found = {row.id: Decision(**row._mapping) for row in session.execute(query)}
+    for one in decision_ids:
+        if one not in found:
+            raise UnknownDecision(one)
+    return [found[one] for one in dict.fromkeys(decision_ids)]
+
+
+def newest(session: Session, line_id: int, who: str) -> Decision | None:
+    """The person's newest decision on the line that holds; None where there is none."""
+    query = (
+        select(review_decisions)
+        .where(
+            _columns.line_id == line_id,
+            _columns.who == who,
+            _columns.undone == bindparam("undone", False),
+            _columns.action != "undo",
+        )
+        .order_by(_columns.id.desc())
+        .limit(1)
+    )
+    row = session.execute(query).one_or_none()
+    return None if row is None else Decision(**row._mapping)
+
+
+def by_key(session: Session, line_id: int, who: str, keys: Sequence[str]) -> dict[str, Decision]:
+    """What a person has decided under each of up to 500 keys, by key."""
+    if not keys:
+        return {}
+    query = select(review_decisions).where(
+        _columns.line_id == line_id, _columns.who == who, _columns.key.is_not(None), _columns.key.in_(keys)
+    )
+    return {row.key: Decision(**row._mapping) for row in session.execute(query)}

@@ -1,0 +1,192 @@
+"""Review items in the database: opened, found, listed."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from functools import cache
+from typing import Any
+
+from sqlalchemy import ColumnElement, Executable, bindparam, func, select, update
+
+from sortline.db import upsert
+from sortline.db.ids import new_id
+from sortline.db.paging import Page, cursor_of, older_than, page
+from sortline.db.rows import row_of
+from sortline.db.session import Session
+from sortline.review.item import WAITING, ItemFilter, ReviewItem, Sighting, UnknownItem
+from sortline.review.order import is_control, priority
+from sortline.review.tables import IS_WAITING, review_items, review_vectors
+
+_columns = review_items.c
+_OPEN = ItemFilter()
+
+
+def open_or_join(session: Session, sightings: Sequence[Sighting]) -> list[str]:
+    """The review item of each sighting, in order: a new one, or the picture's waiting one, seen once more.
+
+    The same picture may come several times in one group. Ids are 32 hex characters.
+    """
+    if not sightings:
+        return []
+    first: dict[tuple[int, str], Sighting] = {}
+    for sighting in sightings:
+        first.setdefault(_picture(sighting), sighting)
+    times = Counter(map(_picture, sightings))
+    # In the order of the key, so that two servers never wait for each other's rows.
+    rows = [_row(first[key], times[key]) for key in sorted(first)]
+    opened = session.execute(_opening(session.dialect.name), rows)
+    ids = {(line_id, sha256): item_id for line_id, sha256, item_id in opened}
+    return [ids[_picture(sighting)] for sighting in sightings]
+
+
+def count_open(session: Session, line_id: int, *, most: int | None = None) -> int:
+    """How many pictures of a line wait for a person; `most` is where to stop counting."""
+    waiting = select(_columns.id).where(_columns.line_id == line_id, IS_WAITING)
+    if most is not None:
+        waiting = waiting.limit(most)
+    return session.scalar(select(func.count()).select_from(waiting.subquery())) or 0
+
+
+def get_item(session: Session, line_id: int, item_id: str) -> ReviewItem:
+    """The line's item.
+
+    Raises:
+        UnknownItem: there is none of this id.
+    """
+    found = get_items(session, line_id, [item_id])
+    if item_id not in found:
+        raise UnknownItem(item_id)
+    return found[item_id]
+
+
+def get_items(session: Session, line_id: int, item_ids: Iterable[str]) -> dict[str, ReviewItem]:
+    """Those of up to 500 items that the line has, by id."""
+    query = select(review_items).where(_columns.line_id == line_id, _columns.id.in_(list(item_ids)))
+    return {row.id: ReviewItem(**row._mapping) for row in session.execute(query)}
+
+
+def lock_items(session: Session, line_id: int, item_ids: Iterable[str]) -> dict[str, ReviewItem]:
+    """Those of up to 500 items that the line has, by id; nobody else changes them until this transaction ends."""
+    query = (
+        select(review_items)
+        .where(_columns.line_id == line_id, _columns.id.in_(list(item_ids)))
+        # In the order in which the recorder takes them, so that the two never wait for each other.
+        .order_by(_columns.image_sha256, _columns.id)
+        .with_for_update()
+    )
+    return {row.id: ReviewItem(**row._mapping) for row in session.execute(query)}
+
+
+def of_prediction(session: Session, line_id: int, prediction_id: str) -> ReviewItem | None:
+    """The item that a prediction opened; None where it was accepted or joined another."""
+    query = select(review_items).where(_columns.line_id == line_id, _columns.prediction_id == prediction_id)
+    row = session.execute(query.limit(1)).one_or_none()
+    return None if row is None else ReviewItem(**row._mapping)
+
+
+def waiting_twins(session: Session, line_id: int, hashes: Iterable[str]) -> dict[str, str]:
+    """The waiting item of each of up to 500 pictures that has one on the line, by the picture's hash."""
+    query = select(_columns.image_sha256, _columns.id).where(
+        _columns.line_id == line_id, IS_WAITING, _columns.image_sha256.in_(list(hashes))
+    )
+    return dict(session.execute(query).all())
+
+
+def list_items(
+    session: Session, line_id: int, wanted: ItemFilter = _OPEN, *, limit: int = 50, cursor: str | None = None
+) -> Page[ReviewItem]:
+    """A line's review items that meet the filter, newest first.
+
+    Raises:
+        BadCursor: the cursor is not one of ours.
+    """
+    query = select(review_items).where(_columns.line_id == line_id, *_conditions(wanted))
+    if cursor is not None:
+        query = query.where(older_than(cursor, _columns.at, _columns.id))
+    query = query.order_by(_columns.at.desc(), _columns.id.desc()).limit(limit + 1)
+    found = [ReviewItem(**row._mapping) for row in session.execute(query)]
+    return page(found, limit, lambda last: cursor_of(last.at, last.id))
+
+
+def change_items(session: Session, rows: Sequence[Mapping[str, Any]]) -> None:
+    """The items, each named by `id`, have these values; all rows have the same columns."""
+    if not rows:
+        return
+    names = [name for name in rows[0] if name != "id"]
+    statement = update(review_items).where(_columns.id == bindparam("item"))
+    session.execute(
+        statement.values({name: bindparam(f"new_{name}", type_=_columns[name].type) for name in names}),
+        [{"item": row["id"], **{f"new_{name}": row[name] for name in names}} for row in rows],
+    )
+
+
+def erase_items(session: Session, hashes: Sequence[str]) -> None:
+    """No item of these pictures, up to 500, waits any more on any line, and nothing tells what they looked like."""
+    ids = select(_columns.id).where(_columns.image_sha256.in_(hashes))
+    found = list(session.scalars(ids))
+    for start in range(0, len(found), 500):
+        part = found[start : start + 500]
+        clusters = select(_columns.cluster_id).where(_columns.id.in_(part), _columns.cluster_id.is_not(None))
+        session.execute(
+            review_vectors.delete().where(
+                review_vectors.c.cluster_id.in_(clusters), review_vectors.c.item_id.in_(part)
+            )
+        )
+        session.execute(
+            update(review_items)
+            .where(_columns.id.in_(part))
+            .values(state="erased", lease_by=None, lease_until=None)
+        )
+
+
+def _picture(sighting: Sighting) -> tuple[int, str]:
+    return sighting.line_id, sighting.image_sha256
+
+
+def _row(sighting: Sighting, seen: int) -> dict[str, Any]:
+    item_id = new_id()
+    control = is_control(item_id, sighting.reason)
+    place = priority(
+        item_id,
+        reason=sighting.reason,
+        confidence=sighting.confidence,
+        ood_score=sighting.ood_score,
+        control=control,
+    )
+    made = {"id": item_id, "state": "open", "seen": seen, "control": control, "priority": place}
+    return {**row_of(sighting), **made}
+
+
+@cache
+def _opening(database: str) -> Executable:
+    # Built once: building takes longer than running it does.
+    statement = upsert.insert(database, review_items)
+    return statement.on_conflict_do_update(
+        index_elements=["line_id", "image_sha256"],
+        index_where=IS_WAITING,
+        set_={"seen": review_items.c.seen + statement.excluded.seen},
+    ).returning(review_items.c.line_id, review_items.c.image_sha256, review_items.c.id)
+
+
+def _conditions(wanted: ItemFilter) -> list[ColumnElement[bool]]:
+    found: list[Any] = [_columns.state == wanted.state]
+    if wanted.reason is not None:
+        found.append(_columns.reason == wanted.reason)
+    if wanted.class_name is not None:
+        found.append(_columns.class_name == wanted.class_name)
+    if wanted.source is not None:
+        found.append(_columns.source == wanted.source)
+    if wanted.cluster_id is not None:
+        found.append(_columns.cluster_id == wanted.cluster_id)
+        if wanted.state in WAITING:  # in the words of the index by clusters
+            found.append(IS_WAITING)
+    if wanted.min_score is not None:
+        found.append(_columns.ood_score >= wanted.min_score)
+    if wanted.max_score is not None:
+        found.append(_columns.ood_score <= wanted.max_score)
+    if wanted.since is not None:
+        found.append(_columns.at >= wanted.since)
+    if wanted.until is not None:
+        found.append(_columns.at < wanted.until)
+    return found

@@ -1,0 +1,131 @@
+"""Leases in the database: who is given which items next, and for how long."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import Select, bindparam, exists, or_, select, update
+
+from sortline.db.session import Session
+from sortline.review.item import ReviewItem
+from sortline.review.outcome import OPINIONS
+from sortline.review.tables import IS_WAITING, review_decisions, review_items
+
+_columns = review_items.c
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Wanted:
+    """Which items a person asks for: of one reason, one answered class, one cluster, of the control share or not."""
+
+    reason: str | None = None
+    class_name: str | None = None
+    cluster_id: int | None = None
+    control: bool | None = None
+
+    @property
+    def narrow(self) -> bool:
+        """Whether the person chose what to see."""
+        return self.reason is not None or self.class_name is not None or self.cluster_id is not None
+
+
+def held(
+    session: Session, line_id: int, who: str, now: datetime, wanted: Wanted, limit: int
+) -> list[ReviewItem]:
+    """What a person has on lease and has not decided, the first in the queue first."""
+    query = _waiting(line_id, wanted).where(
+        _columns.lease_by == who, _columns.lease_by.is_not(None), _columns.lease_until > now
+    )
+    return _items(session, query.with_for_update(skip_locked=True), limit)
+
+
+def free(
+    session: Session, line_id: int, who: str, now: datetime, wanted: Wanted, limit: int
+) -> list[ReviewItem]:
+    """What is next for a person: waits, is nobody's, and the person has given no opinion on it.
+
+    Until this transaction ends nobody else is given any of it: what others are being given at the same moment is
+    passed over.
+    """
+    said = exists().where(
+        review_decisions.c.item_id == _columns.id,
+        review_decisions.c.who == who,
+        review_decisions.c.undone == bindparam("undone", False),
+        review_decisions.c.action.in_(sorted(OPINIONS)),
+    )
+    query = _waiting(line_id, wanted).where(
+        or_(_columns.lease_until.is_(None), _columns.lease_until <= now),
+        or_(_columns.deferred_until.is_(None), _columns.deferred_until <= now),
+        or_(_columns.opinions == 0, ~said),
+    )
+    # SQLite has one writer; it leaves these words out.
+    return _items(session, query.with_for_update(skip_locked=True, of=review_items), limit)
+
+
+def first(session: Session, line_id: int, wanted: Wanted, limit: int) -> list[ReviewItem]:
+    """What stands first in the queue, whoever has it."""
+    return _items(session, _waiting(line_id, wanted), limit)
+
+
+def lease(session: Session, item_ids: Sequence[str], who: str, until: datetime) -> None:
+    """The items, up to 500, are the person's until then."""
+    session.execute(
+        update(review_items).where(_columns.id.in_(item_ids)).values(lease_by=who, lease_until=until)
+    )
+
+
+def renew(
+    session: Session, line_id: int, item_ids: Iterable[str], who: str, now: datetime, until: datetime
+) -> list[str]:
+    """Those of up to 500 items that the person still has, and has until then; what was lost is left out."""
+    query = _own(line_id, item_ids, who, now)
+    return _changed(session, query, lease_until=until)
+
+
+def release(session: Session, line_id: int, item_ids: Iterable[str], who: str, now: datetime) -> list[str]:
+    """Those of up to 500 items that were the person's; they are nobody's."""
+    query = _own(line_id, item_ids, who, now)
+    return _changed(session, query, lease_by=None, lease_until=None)
+
+
+def _waiting(line_id: int, wanted: Wanted) -> Select[Any]:
+    query = select(review_items).where(_columns.line_id == line_id, IS_WAITING)
+    for column, value in (
+        (_columns.reason, wanted.reason),
+        (_columns.class_name, wanted.class_name),
+        (_columns.cluster_id, wanted.cluster_id),
+        (_columns.control, wanted.control),
+    ):
+        if value is not None:
+            query = query.where(column == bindparam(column.name, value, type_=column.type))
+    return query
+
+
+def _items(session: Session, query: Select[Any], limit: int) -> list[ReviewItem]:
+    ordered = query.order_by(_columns.priority.desc(), _columns.id.desc()).limit(limit)
+    return [ReviewItem(**row._mapping) for row in session.execute(ordered)]
+
+
+def _own(line_id: int, item_ids: Iterable[str], who: str, now: datetime) -> Select[tuple[str]]:
+    return (
+        select(_columns.id)
+        .where(
+            _columns.line_id == line_id,
+            _columns.id.in_(list(item_ids)),
+            _columns.lease_by == who,
+            _columns.lease_until > now,
+            IS_WAITING,
+        )
+        .order_by(_columns.image_sha256)
+        .with_for_update()
+    )
+
+
+def _changed(session: Session, query: Select[tuple[str]], **values: object) -> list[str]:
+    found = list(session.scalars(query))
+    if found:
+        session.execute(update(review_items).where(_columns.id.in_(found)).values(values))
+    return found
