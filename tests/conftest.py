@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+import atexit
 import os
+import shutil
+import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import cache
 from pathlib import Path
+from typing import Any
 from uuid import uuid4
 
 import pytest
 import sqlalchemy
-from sqlalchemy import Engine
+from sqlalchemy import Engine, event
 
 from sortline.accounts import tables as _accounts  # noqa: F401 - the tables of every domain join the metadata
 from sortline.catalogue import tables as _catalogue  # noqa: F401
@@ -29,9 +34,16 @@ DATABASES = ["sqlite", "postgresql"]
 
 
 @pytest.fixture(params=DATABASES)
-def database_url(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str]:
-    """The URL of an empty database of this test's own, once on SQLite and once on PostgreSQL."""
+def empty_database_url(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str]:
+    """The URL of a database of this test's own without a table, once on SQLite and once on PostgreSQL."""
     with _database(request.param, tmp_path) as url:
+        yield url
+
+
+@pytest.fixture(params=DATABASES)
+def database_url(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str]:
+    """The URL of a migrated database of this test's own, once on SQLite and once on PostgreSQL."""
+    with _migrated(request.param, tmp_path) as url:
         yield url
 
 
@@ -39,8 +51,8 @@ def database_url(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str
 def shared_database_url(
     request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[str]:
-    """The URL of an empty database that the tests of one file share, once on SQLite and once on PostgreSQL."""
-    with _database(request.param, tmp_path_factory.mktemp("shared")) as url:
+    """The URL of a migrated database that the tests of one file share, once on SQLite and once on PostgreSQL."""
+    with _migrated(request.param, tmp_path_factory.mktemp("shared")) as url:
         yield url
 
 
@@ -50,7 +62,7 @@ def server(
 ) -> Iterator[RunningServer]:
     """A real server with the starter bundle, once on SQLite and once on PostgreSQL; tests share it."""
     folder = tmp_path_factory.mktemp("server")
-    with _database(request.param, folder) as url, run_server(folder, database_url=url) as running:
+    with _migrated(request.param, folder) as url, run_server(folder, database_url=url) as running:
         yield running
 
 
@@ -64,8 +76,50 @@ def server_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
 @pytest.fixture
 def engine(database_url: str) -> Iterator[Engine]:
     """The engine of a migrated, otherwise empty database."""
-    engine = connect(database_url)
-    migrate(engine, metadata)
+    with _engine_of(database_url) as engine:
+        yield engine
+
+
+@contextmanager
+def _migrated(kind: str, folder: Path) -> Iterator[str]:
+    """A database with every table, by what migrating one did: that takes a tenth of the time of migrating."""
+    if kind == "sqlite":
+        shutil.copy(_sqlite_template(), folder / "sortline.db")
+    with _database(kind, folder) as url:
+        if kind == "postgresql":
+            with _engine_of(url) as engine, engine.begin() as connection:
+                for statement, parameters in _postgresql_statements():
+                    connection.exec_driver_sql(statement, parameters)
+        yield url
+
+
+@cache
+def _sqlite_template() -> Path:
+    path = Path(tempfile.mkdtemp(prefix="sortline-test-")) / "sortline.db"
+    atexit.register(shutil.rmtree, path.parent, ignore_errors=True)
+    with _engine_of(f"sqlite:///{path}") as engine:
+        migrate(engine, metadata)
+    return path
+
+
+@cache
+def _postgresql_statements() -> list[tuple[str, Any]]:
+    """What migrating an empty database writes."""
+    statements: list[tuple[str, Any]] = []
+
+    def heard(_c: object, _r: object, statement: str, parameters: Any, *_: object) -> None:
+        if not statement.lstrip().startswith("SELECT"):
+            statements.append((statement, parameters))
+
+    with _database("postgresql", Path()) as url, _engine_of(url) as engine:
+        event.listen(engine, "before_cursor_execute", heard)
+        migrate(engine, metadata)
+    return statements
+
+
+@contextmanager
+def _engine_of(url: str) -> Iterator[Engine]:
+    engine = connect(url)
     yield engine
     engine.dispose()
 

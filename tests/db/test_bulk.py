@@ -26,9 +26,9 @@ notes = Table(
 
 
 @pytest.fixture
-def engine(database_url: str) -> Iterator[Engine]:
+def engine(empty_database_url: str) -> Iterator[Engine]:
     """A database with one table."""
-    engine = connect(database_url)
+    engine = connect(empty_database_url)
     notes.metadata.create_all(engine)
     yield engine
     engine.dispose()

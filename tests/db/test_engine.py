@@ -178,11 +178,11 @@ def test_a_held_write_lock_is_unavailable(tmp_path: Path, monkeypatch: pytest.Mo
     engine.dispose()
 
 
-def test_a_connection_lost_under_way_is_unavailable_once(database_url: str) -> None:
+def test_a_connection_lost_under_way_is_unavailable_once(empty_database_url: str) -> None:
     """A server that cuts a connection costs that transaction; the next one works."""
-    if database_url.startswith("sqlite"):
+    if empty_database_url.startswith("sqlite"):
         pytest.skip("SQLite has no server to lose")
-    engine = connect(database_url)
+    engine = connect(empty_database_url)
     with pytest.raises(DatabaseUnavailable), writing(engine) as session:
         session.execute(text("SELECT pg_terminate_backend(pg_backend_pid())"))
     with writing(engine) as session:

@@ -16,9 +16,9 @@ from sortline.lines import store as lines
 from sortline.lines import tables
 
 
-def test_an_empty_database_gets_the_tables_of_the_code(database_url: str) -> None:
+def test_an_empty_database_gets_the_tables_of_the_code(empty_database_url: str) -> None:
     """From nothing to the newest schema, which is what the code declares, as `alembic check` compares."""
-    engine = connect(database_url)
+    engine = connect(empty_database_url)
     with reading(engine) as session:
         assert revision(session) is None
     migrate(engine, metadata)
@@ -63,10 +63,10 @@ def test_a_database_of_a_newer_sortline_is_refused(engine: Engine) -> None:
         migrate(engine, metadata)
 
 
-def test_of_several_processes_one_migrates(database_url: str) -> None:
+def test_of_several_processes_one_migrates(empty_database_url: str) -> None:
     """Four servers that start at once on an empty database all come up."""
     spawn = multiprocessing.get_context("spawn")
-    servers = [spawn.Process(target=_start, args=(database_url,)) for _ in range(4)]
+    servers = [spawn.Process(target=_start, args=(empty_database_url,)) for _ in range(4)]
     for server in servers:
         server.start()
     for server in servers:
