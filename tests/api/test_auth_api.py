@@ -34,19 +34,28 @@ def away(shared_database_url: str, tmp_path_factory: pytest.TempPathFactory) -> 
         yield running
 
 
+OPENED: list[httpx.Client] = []
+
+
 @pytest.fixture(autouse=True)
-def patient(away: RunningServer) -> None:
-    """Attempts to sign in of other tests do not count."""
+def between(away: RunningServer) -> Iterator[None]:
+    """Attempts to sign in of other tests do not count, and no client is left open."""
     away.services.guard.sign_ins = SignInThrottle()
+    yield
+    while OPENED:
+        OPENED.pop().close()
+
+
+def opened(server: RunningServer, address: str = "127.0.0.1", **headers: str) -> httpx.Client:
+    """A client at one of this machine's addresses; it is closed after the test."""
+    transport = httpx.HTTPTransport(local_address=address)
+    OPENED.append(httpx.Client(base_url=server.url, headers=headers, transport=transport))
+    return OPENED[-1]
 
 
 def visitor(server: RunningServer, address: str = "127.0.0.1", **headers: str) -> httpx.Client:
-    """A browser on a page of the server, at another address of this machine if one is named."""
-    return httpx.Client(
-        base_url=server.url,
-        headers={"Origin": server.url, **headers},
-        transport=httpx.HTTPTransport(local_address=address),
-    )
+    """A browser on a page of the server."""
+    return opened(server, address, **{"Origin": server.url, **headers})
 
 
 def signed_in(server: RunningServer, name: str) -> httpx.Client:
@@ -183,7 +192,7 @@ def test_over_tls_the_cookie_is_secure(away: RunningServer) -> None:
     assert cookie.startswith("__Host-sortline=")
     assert "Secure" in cookie.split("; ")
     sent = cookie.partition(";")[0]
-    reader = httpx.Client(base_url=away.url, headers={"Host": host, "Cookie": sent, "Via": "1.1 proxy"})
+    reader = opened(away, Host=host, Cookie=sent, Via="1.1 proxy")
     assert reader.get(SESSION).json()["name"] == "viewer"
 
 
@@ -226,7 +235,7 @@ def make_key(server: RunningServer, name: str, *scopes: str, **more: Any) -> dic
 
 def with_key(server: RunningServer, secret: str) -> httpx.Client:
     """A machine client."""
-    return httpx.Client(base_url=server.url, headers={"Authorization": f"Bearer {secret}"})
+    return opened(server, Authorization=f"Bearer {secret}")
 
 
 def test_a_key_works_until_it_is_revoked_or_expires(away: RunningServer) -> None:
@@ -258,7 +267,7 @@ def test_a_key_works_until_it_is_revoked_or_expires(away: RunningServer) -> None
 
 def test_a_trusted_address_needs_no_key(away: RunningServer) -> None:
     """For what it is trusted with, and unless a proxy stands before it."""
-    device = httpx.Client(base_url=away.url, transport=httpx.HTTPTransport(local_address="127.0.0.9"))
+    device = opened(away, "127.0.0.9")
     assert device.post("/predict", files={"image": ("p.jpg", photo())}).json()["success"]
     assert device.get(SESSION).json()["scopes"] == ["classify"]
     assert kind(device.post("/retrain")) == (401, "not-signed-in")

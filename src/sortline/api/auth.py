@@ -15,7 +15,7 @@ from sortline.accounts.store import people, sessions
 from sortline.accounts.tokens import digest, new_token
 from sortline.api.access import Caller, CallerDep, NotAllowed, NotSignedIn, open_to_all, require
 from sortline.api.callers import SECURE_COOKIE, cookie_of, over_tls, plain_cookie
-from sortline.api.changes import note_change
+from sortline.api.changes import no_change, note_change
 from sortline.api.deps import ServicesDep
 from sortline.db.session import Session, reading, writing
 from sortline.wiring import Services
@@ -137,7 +137,9 @@ def delete_session(
 ) -> None:
     """The session is over and its cookie gone."""
     found = caller.session
-    if found is not None:
+    if found is None:
+        no_change(request)
+    else:
         with writing(services.engine) as session:
             if everywhere:
                 sessions.end_sessions(session, found.person_id)

@@ -85,6 +85,7 @@ async def identify(request: Request, guard: Guard, settings: Settings) -> Caller
 
     Raises:
         UnusableKey: it shows a key that opens nothing.
+        TooManyRequests: that, too often.
     """
     headers = {name: value for name, value in request.scope["headers"] if name in _READ}
     peer = request.client.host if request.client else ""
@@ -93,6 +94,9 @@ async def identify(request: Request, guard: Guard, settings: Settings) -> Caller
     caller = partial(Caller, address=_address(peer, headers), local=local)
     if (key := _bearer(headers)) is not None:
         held = await _holder_of_key(guard, key)
+        if held is None:
+            guard.rate.count(f"{How.NOTHING} {_address(peer, headers)}")
+            raise UnusableKey()
         return caller(name=held.name, scopes=held.scopes, how=How.KEY)
     if b"cookie" in headers and _own_page(request.scope["method"], headers):
         found = await session_of(request, guard)
@@ -159,15 +163,14 @@ def _bearer(headers: Mapping[bytes, bytes]) -> str | None:
     return value.strip().decode("latin-1") if scheme.lower() == b"bearer" else None
 
 
-async def _holder_of_key(guard: Guard, key: str) -> ApiKey:
+async def _holder_of_key(guard: Guard, key: str) -> ApiKey | None:
     if not key.startswith(KEY_PREFIX):
-        raise UnusableKey()
+        return None
     secret_hash = digest(key)
     known = guard.keys.peek(secret_hash)
     found = known.holder if known else await run_in_threadpool(guard.keys.look_up, secret_hash)
-    if found is None or (found.expires_at is not None and not found.holds(datetime.now(UTC))):
-        raise UnusableKey()
-    return found
+    # What is remembered may have expired since.
+    return found if found is not None and found.holds(datetime.now(UTC)) else None
 
 
 def _own_page(method: str, headers: Mapping[bytes, bytes]) -> bool:

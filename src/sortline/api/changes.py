@@ -31,6 +31,11 @@ def note_change(
     request.scope[_NOTED] = True
 
 
+def no_change(request: Request) -> None:
+    """The answer tells of no change, though its method is one of those that make some."""
+    request.scope[_NOTED] = True
+
+
 async def note_answer(connection: Connection, status: int) -> None:
     """Notes what an answer of this status tells of, unless it was noted or nothing was changed."""
     if connection["method"] in SAFE_METHODS or status >= 400 or _NOTED in connection:

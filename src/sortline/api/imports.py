@@ -48,6 +48,10 @@ located = APIRouter(
 )
 
 
+# What may be sent. A manifest names addresses, which the server would fetch for whoever may not reach them.
+SENT = (None, "zip", "coco")
+
+
 @router.get("", summary="List imports")
 def get_imports(
     line: str, services: ServicesDep, live: LineDep, limit: Limit = 50, cursor: Cursor = None
@@ -117,6 +121,8 @@ async def post_import(request: Request) -> Response:
     )
     try:
         options = form_options(received.fields)
+        if options.kind not in SENT:
+            raise InvalidParameter("kind", options.kind or "", f"one of {', '.join(map(str, SENT[1:]))} here")
         return await run_in_threadpool(
             _accepted, services, live, str(received.path), options, caller_of(request)
         )
