@@ -14,7 +14,7 @@ from sortline.api.errors import problem_of
 from sortline.api.uploads import Upload, many_images, one_image
 from sortline.errors import SortlineError
 from sortline.flows.classify import Answer
-from sortline.monitoring.metrics import Metrics
+from sortline.wiring import Services
 
 router = APIRouter(
     prefix="/api/v1/lines/{line}", tags=["classify"], dependencies=[Depends(require(Scope.CLASSIFY))]
@@ -65,7 +65,7 @@ async def one_answer(request: Request, call: Call) -> Answer:
     with services.admission.request() as ticket:
         upload = await one_image(request, ticket, max_bytes=services.path.limits.max_bytes)
         answer = await services.path.classify(call.line, upload.data, call.origin, explain=call.explain)
-    _note(services.metrics, answer)
+    _note(services, answer)
     return answer
 
 
@@ -85,7 +85,7 @@ async def many_answers(request: Request, call: Call) -> list[tuple[Upload, Answe
         if isinstance(outcome, BaseException) and not isinstance(outcome, SortlineError):
             raise outcome
         if isinstance(outcome, Answer):
-            _note(services.metrics, outcome)
+            _note(services, outcome)
         found.append((upload, outcome))
     return found
 
@@ -94,9 +94,10 @@ def _entry(outcome: Answer | SortlineError) -> dict[str, Any]:
     return native(outcome) if isinstance(outcome, Answer) else {"error": problem_of(outcome)}
 
 
-def _note(metrics: Metrics, answer: Answer) -> None:
+def _note(services: Services, answer: Answer) -> None:
     """The answer counts in the server's metrics."""
-    prediction, timing = answer.inferred.prediction, answer.inferred.timing
+    metrics, prediction, timing = services.metrics, answer.inferred.prediction, answer.inferred.timing
+    services.meter.add(answer.line.id, answer.latency_ms)
     metrics.predicted(answer.line.name, prediction.class_name, answer.route.verdict, answer.route.reason)
     metrics.timed(
         queue=timing.queue,

@@ -28,6 +28,7 @@ class Erased(BaseModel):
 
     erased: int
     already: int = Field(description="Those that were erased before.")
+    predictions: int = Field(description="Of a source: single predictions forgotten; their counts stay.")
     places: list[str] = Field(
         description="Files outside the data folder where erased pictures lay: whoever put them there deletes them."
     )
@@ -54,4 +55,9 @@ def erase_source(line: str, what: Origin, services: ServicesDep, live: LineDep) 
 
 
 def _told(done: erasing.Erased) -> Erased:
-    return Erased(erased=len(done.erased), already=len(done.already), places=list(done.places))
+    return Erased(
+        erased=len(done.erased),
+        already=len(done.already),
+        predictions=done.predictions,
+        places=list(done.places),
+    )

@@ -10,20 +10,33 @@ from sortline.api.access import Scope, require
 from sortline.api.answers import Model, timestamp
 from sortline.api.deps import LineDep, ServicesDep
 from sortline.api.parameters import moment
-from sortline.db.session import reading, writing
+from sortline.db.session import Session, reading, writing
 from sortline.engine.routing import Name, Policy
 from sortline.flows.follow import resolve_policy
 from sortline.flows.lines import create_line, know_bundle
 from sortline.lines import store
 from sortline.monitoring import store as monitoring
 from sortline.monitoring.recorded import RecordedPrediction
-from sortline.review.store import count_open
+from sortline.review.store.items import count_open
 from sortline.serving.live import LiveLine
 
 reads = APIRouter(prefix="/api/v1/lines", tags=["lines"], dependencies=[Depends(require(Scope.CLASSIFY))])
 writes = APIRouter(prefix="/api/v1/lines", tags=["lines"], dependencies=[Depends(require(Scope.ADMIN))])
 
 WEEK = timedelta(days=7)
+
+
+class Retention(BaseModel):
+    """Which accepted pictures are kept. Those that were set aside are kept with what people said of them."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    accepted_share: Annotated[float, Field(ge=0, le=1)] = Field(
+        description="Share of accepted pictures that is kept; 0: none."
+    )
+    days: Annotated[int, Field(ge=1, le=36500)] | None = Field(
+        default=None, description="For how long; null: for good."
+    )
 
 
 class LineView(BaseModel):
@@ -33,6 +46,11 @@ class LineView(BaseModel):
     title: str
     default: bool
     auto_promote: bool = Field(description="A candidate that passes its gates goes live by itself.")
+    auto_version_labels: int | None = Field(
+        description="Staged labels at which a version is made by itself; null: by people alone."
+    )
+    auto_probe: bool = Field(description="Whether a probe is then trained on it, too.")
+    retention: Retention
     classes: list[str]
     model: Model | None
     policy: Policy
@@ -72,6 +90,11 @@ class LineChange(BaseModel):
     auto_promote: bool | None = Field(
         default=None, description="Whether a candidate that passes its gates goes live by itself."
     )
+    auto_version_labels: Annotated[int, Field(ge=1, le=1_000_000)] | None = Field(
+        default=None, description="Staged labels at which a version is made by itself; null: by people alone."
+    )
+    auto_probe: bool | None = Field(default=None, description="Whether a probe is then trained on it, too.")
+    retention: Retention | None = Field(default=None, description="Which accepted pictures are kept.")
 
 
 class CountView(BaseModel):
@@ -162,6 +185,10 @@ def patch_line(line: str, change: LineChange, services: ServicesDep, live: LineD
             store.make_default(session, line)
         if change.auto_promote is not None:
             store.set_auto_promote(session, line, change.auto_promote)
+        if change.retention is not None:
+            kept = change.retention
+            store.set_retention(session, line, share=kept.accepted_share, days=kept.days)
+        _change_versions(session, line, change)
     services.follower.refresh()
     return _view(services.live[line])
 
@@ -209,6 +236,17 @@ def get_predictions(
     return PredictionPage(predictions=[_row(found) for found in page.items], next_cursor=page.next_cursor)
 
 
+def _change_versions(session: Session, line: str, change: LineChange) -> None:
+    """When versions are made by themselves, where that is to change."""
+    if not change.model_fields_set & {"auto_version_labels", "auto_probe"}:
+        return
+    now = store.get_line(session, line)
+    asked = "auto_version_labels" in change.model_fields_set
+    labels = change.auto_version_labels if asked else now.auto_version_labels
+    probe = now.auto_probe if change.auto_probe is None else change.auto_probe
+    store.set_auto_version(session, line, labels=labels, probe=probe)
+
+
 def _view(line: LiveLine) -> LineView:
     bundle = line.classifier.bundle if line.classifier else None
     return LineView(
@@ -216,6 +254,9 @@ def _view(line: LiveLine) -> LineView:
         title=line.title,
         default=line.is_default,
         auto_promote=line.auto_promote,
+        auto_version_labels=line.auto_version_labels,
+        auto_probe=line.auto_probe,
+        retention=Retention(accepted_share=line.keep_accepted, days=line.keep_days),
         classes=list(line.classes),
         model=Model(name=bundle.manifest.name, hash=bundle.hash) if bundle else None,
         policy=line.policy,

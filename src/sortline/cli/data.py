@@ -7,6 +7,7 @@ from sortline.cli import (
     data_diff,
     data_export,
     data_fetch,
+    data_forget,
     data_import,
     data_insights,
     data_versions,
@@ -23,4 +24,5 @@ app.command("restore")(data_versions.restore)
 app.command("diff")(data_diff.diff)
 app.command("insights")(data_insights.insights)
 app.command("export")(data_export.export)
+app.command("forget")(data_forget.forget)
 app.command("check")(data_check.check)

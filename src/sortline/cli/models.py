@@ -97,6 +97,7 @@ def promote(
     from sortline.db.session import reading, writing
     from sortline.flows import promote as flow
     from sortline.flows.evidence import evidence_of
+    from sortline.flows.policy import refit
     from sortline.lines.store import get_line
     from sortline.wiring import installation
 
@@ -115,6 +116,7 @@ def promote(
                 force=force,
             )
         flow.proven(record, ready.bundles_dir, ready.blobs)
+        refit(ready.engine, ready.bundles_dir, ready.blobs, plan.line, record)
         with writing(ready.engine) as session:
             flow.enter(session, plan)
     typer.echo(f"{record.name} {record.hash[:12]} is live on {line}.")
@@ -133,6 +135,7 @@ def rollback(
     """Make a bundle live again; rolling back twice goes back twice."""
     from sortline.db.session import reading, writing
     from sortline.flows import promote as flow
+    from sortline.flows.policy import refit
     from sortline.wiring import installation
 
     with installation(settings(data_dir=data_dir)) as ready:
@@ -140,6 +143,7 @@ def rollback(
         with reading(ready.engine) as session:
             plan = flow.plan_rollback(session, line, named, who="cli", reason=reason)
         flow.proven(plan.bundle, ready.bundles_dir, ready.blobs)
+        refit(ready.engine, ready.bundles_dir, ready.blobs, plan.line, plan.bundle)
         with writing(ready.engine) as session:
             flow.enter(session, plan)
     typer.echo(f"{plan.bundle.name} {plan.bundle.hash[:12]} is live on {line} again.")

@@ -3,9 +3,11 @@
 import hashlib
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import Annotated, Literal, Protocol
+from typing import Annotated, Protocol
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field
+
+from sortline.engine.ood import DetectorName
 
 
 class Verdict(StrEnum):
@@ -39,13 +41,16 @@ class Policy(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
 
-    detector: Literal["energy", "max_softmax", "wastex"] = Field(
-        default="energy",
-        description="How unknown items are told: energy, maximum softmax, or WasteX's rule of both.",
+    detector: DetectorName = Field(
+        default="auto",
+        description="How unknown items are told: by what was chosen when the bundle was made (energy where nothing "
+        "was), by a score named here, or by WasteX's rule of energy and maximum softmax. A bundle that does not have "
+        "it judges by energy.",
     )
     ood_threshold: float | None = Field(
         default=None,
-        description="Score above which an item is unknown; null takes the one fitted with the bundle.",
+        description="Score above which an item is unknown; null takes the one fitted with the bundle. It belongs to "
+        "the detector named; with `auto` it is one of energy.",
     )
     min_confidence: float = Field(
         default=0.5, ge=0, le=1, description="Calibrated confidence below which an item is ambiguous."
@@ -111,9 +116,9 @@ def route(sighting: Sighting, policy: Policy, *, prediction_id: str) -> Route:
     return ACCEPTED if reason is None else Route(verdict=Verdict.REVIEW, reason=reason)
 
 
-def lot(prediction_id: str) -> float:
-    """A number in [0, 1), uniform over ids and fixed for each."""
-    return int.from_bytes(hashlib.blake2b(prediction_id.encode(), digest_size=8).digest()) / 2**64
+def lot(prediction_id: str, purpose: str = "") -> float:
+    """A number in [0, 1), uniform over ids and fixed for each; what is drawn for one purpose says nothing of others."""
+    return int.from_bytes(hashlib.blake2b(f"{purpose}{prediction_id}".encode(), digest_size=8).digest()) / 2**64
 
 
 def _reason(sighting: Sighting, policy: Policy) -> Reason | None:

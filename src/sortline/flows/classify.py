@@ -17,7 +17,7 @@ from datetime import UTC, datetime
 from sortline.db.ids import new_id
 from sortline.engine.canonical import canonical
 from sortline.engine.image import DEFAULT_LIMITS, Limits
-from sortline.engine.routing import Route, Verdict, route
+from sortline.engine.routing import Route, Verdict, lot, route
 from sortline.flows.record import Sight
 from sortline.monitoring.recorded import RecordedPrediction
 from sortline.serving.inference import Inference, Inferred, Job
@@ -126,7 +126,8 @@ class _Passage:
             latency_ms=self._elapsed_ms(),
             source=self._origin.source,
         )
-        picture = canonical(self._data) if chosen.verdict is Verdict.REVIEW else None
+        kept = chosen.verdict is Verdict.REVIEW or self._keeps(prediction_id)
+        picture = canonical(self._data) if kept else None
         sight = Sight(recorded=recorded, prediction=prediction, picture=picture, client=self._origin.client)
         answer = Answer(
             id=prediction_id,
@@ -137,6 +138,11 @@ class _Passage:
             latency_ms=recorded.latency_ms,
         )
         return answer, sight
+
+    def _keeps(self, prediction_id: str) -> bool:
+        """Whether an accepted picture is among those that the line keeps."""
+        share = self._line.keep_accepted
+        return share > 0 and lot(prediction_id, "keep") < share
 
     def _elapsed_ms(self) -> float:
         return round((time.perf_counter() - self._begun) * 1000, 2)

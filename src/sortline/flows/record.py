@@ -1,4 +1,4 @@
-"""Keeping what was seen: the prediction and its count, and for review the picture and its item."""
+"""Keeping what was seen: the prediction and its count, for review the picture and its item, some accepted pictures."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -10,16 +10,18 @@ from sortline.catalogue.store.images import add_images
 from sortline.db.session import Session
 from sortline.engine.canonical import Canonical
 from sortline.engine.classifier import Prediction
+from sortline.engine.routing import Verdict
 from sortline.monitoring import store as monitoring
-from sortline.monitoring.recorded import RecordedPrediction
+from sortline.monitoring.kept_store import keep_accepted
+from sortline.monitoring.recorded import KeptPicture, RecordedPrediction
 from sortline.review.item import Sighting
-from sortline.review.store import open_or_join
+from sortline.review.store.items import open_or_join
 from sortline.storage.blobs import Blobs
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Sight:
-    """One prediction to record; `picture` is there when it goes to review, with what its item will say."""
+    """One prediction to record; `picture` is there when it goes to review or is one that the line keeps."""
 
     recorded: RecordedPrediction
     prediction: Prediction
@@ -28,15 +30,33 @@ class Sight:
 
 
 def keep_pictures(blobs: Blobs, sights: Sequence[Sight]) -> None:
-    """Every picture for review is on the disk for good. Comes before `record`: a row never names a missing picture."""
+    """Every picture to keep is on the disk for good. Comes before `record`: a row never names a missing picture."""
     blobs.put_many([(s.picture.sha256.hex(), s.picture.data) for s in sights if s.picture is not None])
 
 
 def record(session: Session, sights: Sequence[Sight]) -> None:
-    """The sights are counted, and each picture for review has its item (its own, or the open one it joins)."""
+    """The sights are counted, each picture for review has its item (its own, or the open one it joins), and accepted
+    pictures that are kept are noted as such.
+    """
     monitoring.record(session, [sight.recorded for sight in sights])
-    add_images(session, [_image(s, s.picture) for s in sights if s.picture is not None])
-    open_or_join(session, [_sighting(s, s.picture) for s in sights if s.picture is not None])
+    shown = [(sight, sight.picture) for sight in sights if sight.picture is not None]
+    add_images(session, [_image(sight, picture) for sight, picture in shown])
+    open_or_join(session, [_sighting(s, picture) for s, picture in shown if _for_review(s)])
+    keep_accepted(session, [_kept(s, picture) for s, picture in shown if not _for_review(s)])
+
+
+def _for_review(sight: Sight) -> bool:
+    return sight.recorded.verdict == Verdict.REVIEW
+
+
+def _kept(sight: Sight, picture: Canonical) -> KeptPicture:
+    recorded = sight.recorded
+    return KeptPicture(
+        line_id=recorded.line_id,
+        prediction_id=recorded.id,
+        image_sha256=picture.sha256.hex(),
+        source=recorded.source,
+    )
 
 
 def _image(sight: Sight, picture: Canonical) -> ImageRecord:

@@ -169,7 +169,7 @@ def _taken_up(engine: Engine, context: Context, run: Run, base: Version | None) 
         begun = versions.version_named(session, run.line_id, name)
     try:
         if begun is not None:
-            return _built(engine, context, begun)
+            return built(engine, context, begun)
         return from_staged(engine, run.line_id, draft)
     except NothingChanged:
         with reading(engine) as session:
@@ -179,7 +179,7 @@ def _taken_up(engine: Engine, context: Context, run: Run, base: Version | None) 
     return found
 
 
-def _built(engine: Engine, context: Context, version: Version) -> Version:
+def built(engine: Engine, context: Context, version: Version) -> Version:
     """The version, ready; a worker that died at it left it half built."""
     while version.state is not VersionState.READY:
         context.check()

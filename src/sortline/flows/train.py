@@ -41,6 +41,7 @@ from sortline.flows.follow import resolve_policy
 from sortline.flows.inferred import Pictures as Source
 from sortline.flows.lines import register
 from sortline.flows.networks import Networks, Served
+from sortline.flows.policy import refit
 from sortline.flows.probe import made_by_probe
 from sortline.flows.promote import promote
 from sortline.flows.run_report import Told, run_files
@@ -167,6 +168,9 @@ class _Work:
 
     def promote(self) -> str:
         """What was done, in words: the candidate is live, unless something else has become live since."""
+        with reading(self.tools.engine) as session:
+            record = registry.get_bundle(session, self.candidate_hash)
+        refit(self.tools.engine, self.tools.bundles_dir, self.tools.blobs, self.line, record)
         with writing(self.tools.engine) as session:
             live = registry.live_bundles(session).get(self.line.id)
             if (live.hash if live else None) != self.live_hash:

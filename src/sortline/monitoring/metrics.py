@@ -37,6 +37,15 @@ class Latency:
         return self.total_ms / self.count if self.count else 0.0
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Usage:
+    """What the server takes: CPU in percent of one core since the reading before, memory of the machine's."""
+
+    cpu_percent: float
+    memory_percent: float
+    memory_bytes: int
+
+
 class Metrics:
     """One server's figures since it started. Made once per server; the registry is its own."""
 
@@ -47,6 +56,10 @@ class Metrics:
         self._begun = time.monotonic()
         self._process = psutil.Process()
         self._process.cpu_percent()
+        # Of its own: a process tells its CPU time since it was last asked, and others ask `_process` when they like.
+        self._watched = psutil.Process()
+        self._watched.cpu_percent()
+        self._usage_at, self._usage = self._begun, self._read_usage()
         self._seconds: deque[tuple[int, int]] = deque(maxlen=_MINUTE)
         self._predictions_total = self._counter(
             "predictions", "Predictions recorded.", "line", "class_name", "verdict", "reason"
@@ -117,6 +130,19 @@ class Metrics:
     def resources(self) -> tuple[float, float]:
         """CPU in percent of one core since the last reading, and memory in percent of the machine's."""
         return self._process.cpu_percent(), self._process.memory_percent()
+
+    def usage(self) -> Usage:
+        """What the server takes; read once a second at most, so that many who look see the same."""
+        if (now := time.monotonic()) - self._usage_at >= 1:
+            self._usage_at, self._usage = now, self._read_usage()
+        return self._usage
+
+    def _read_usage(self) -> Usage:
+        return Usage(
+            cpu_percent=self._watched.cpu_percent(),
+            memory_percent=self._watched.memory_percent(),
+            memory_bytes=self._watched.memory_info().rss,
+        )
 
     def exposition(self) -> bytes:
         """Everything in Prometheus' text format."""

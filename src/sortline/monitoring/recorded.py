@@ -31,6 +31,16 @@ class RecordedPrediction:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class KeptPicture:
+    """An accepted picture that a line keeps, by the prediction that accepted it."""
+
+    line_id: int
+    prediction_id: str
+    image_sha256: str
+    source: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Count:
     """How many predictions of one kind began in the bucket that starts at `at`."""
 

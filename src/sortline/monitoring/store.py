@@ -59,6 +59,13 @@ def recent(
     return page(found, limit, lambda last: cursor_of(last.at, last.id))
 
 
+def get(session: Session, line_id: int, prediction_id: str) -> RecordedPrediction | None:
+    """A prediction of the last 30 days; None where the line has none of this id."""
+    query = select(predictions).where(predictions.c.id == prediction_id, predictions.c.line_id == line_id)
+    row = session.execute(query).one_or_none()
+    return None if row is None else RecordedPrediction(**row._mapping)
+
+
 def count(session: Session, line_id: int, start: datetime, end: datetime, bucket: Bucket) -> list[Count]:
     """Counts per bucket, class, verdict and reason, oldest first.
 

@@ -33,10 +33,11 @@ class NotServed(SortlineError):
 class LiveLine:
     """A line as it serves: `classifier` is None until a bundle is promoted, and `problem` says why one failed to load.
 
-    With `auto_promote` a candidate that passes its gates goes live by itself; the share `keep_accepted` of accepted
-    pictures is kept. `classes` are those the line knows and has not retired; a bundle's own order stands in the
-    classifier. `shadow` sees the same pictures without answering; `shadow_problem` says why there is none though there
-    should be.
+    With `auto_promote` a candidate that passes its gates goes live by itself. The share `keep_accepted` of accepted
+    pictures is kept, for `keep_days` (None: for good); at `auto_version_labels` staged labels a version is made, and
+    with `auto_probe` a probe trained. `classes` are those the line knows and has not retired; a bundle's own order
+    stands in the classifier. `shadow` sees the same pictures without answering; `shadow_problem` says why there is none
+    though there should be.
     """
 
     id: int
@@ -47,6 +48,9 @@ class LiveLine:
     classes: tuple[str, ...]
     policy: Policy
     keep_accepted: float = 0.0
+    keep_days: int | None = None
+    auto_version_labels: int | None = None
+    auto_probe: bool = False
     classifier: Classifier | None = None
     batch: int = 1
     problem: str | None = None
