@@ -6,7 +6,6 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING
 
-import click
 import typer
 
 if TYPE_CHECKING:
@@ -66,7 +65,7 @@ class _Asking:
         typer.echo(HELP)
         begun = time.monotonic()
         while True:
-            key = click.getchar()
+            key = typer.getchar()
             if key in ("0", "\x03", "\x04", ""):
                 return False
             if key == "u":

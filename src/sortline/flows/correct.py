@@ -1,4 +1,4 @@
-"""Correcting an answer: somebody says what it should have been, perhaps with the picture, which accepting forgot."""
+"""Correcting an answer: somebody says what it should have been, perhaps with the picture that accepting forgot."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 from sortline.catalogue.entry import NewPicture
 from sortline.catalogue.image import ImageRecord
 from sortline.catalogue.store.entries import add_pictures
-from sortline.catalogue.store.images import erased
+from sortline.catalogue.store.images import erased, get_image
 from sortline.catalogue.store.labels import newest_events
 from sortline.db.ids import new_id
 from sortline.db.session import Session, reading, writing
@@ -18,10 +18,11 @@ from sortline.flows.labels import resolve_labels
 from sortline.flows.pictures import ErasedPicture
 from sortline.flows.prepare import measured
 from sortline.flows.review import Ask, decide
-from sortline.flows.review_labels import entry_of
+from sortline.flows.review_labels import entry_of, fingerprinted
 from sortline.flows.upload import check_label, class_to_give
 from sortline.lines.classes import class_ids
 from sortline.monitoring import store as monitoring
+from sortline.monitoring.kept_store import kept_for
 from sortline.monitoring.recorded import RecordedPrediction
 from sortline.review.outcome import Decision, effective
 from sortline.review.store import decisions, items
@@ -29,7 +30,10 @@ from sortline.review.store import decisions, items
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Correction:
-    """What an answer should have been; `data` is the picture, where the client still has it."""
+    """What an answer should have been; `data` is the picture, where the client still has it.
+
+    Without it, the picture is labelled all the same where the line kept it.
+    """
 
     prediction: str
     class_name: str
@@ -71,7 +75,7 @@ def correct(tools: Tools, line_id: int, given: Correction, *, who: str) -> Corre
     if item is not None:
         return _decided(tools, line_id, given, item.id, who)
     check_label(tools.engine, line_id, given.class_name, new_class=given.new_class)
-    record = None if given.data is None else _kept(tools, given, found.source)
+    record = _picture(tools, line_id, given, found.source)
     with writing(tools.engine) as session:
         return _correct(session, tools, line_id, given, found, record, who)
 
@@ -158,15 +162,24 @@ def _label(
     return placed.entry_id, newest_events(session, [placed.entry_id])[placed.entry_id].id
 
 
-def _kept(tools: Tools, given: Correction, source: str) -> ImageRecord:
-    """What is known of the picture that came along, now that its bytes are on the disk."""
-    data = given.data if given.data is not None else b""
-    stored, record = measured(data, now=datetime.now(UTC), source=source, client=given.client)
+def _picture(tools: Tools, line_id: int, given: Correction, source: str) -> ImageRecord | None:
+    """What is known of the answer's picture, now that its bytes are on the disk; None where nobody has it any more."""
+    if given.data is None:
+        return _remembered(tools, line_id, given.prediction)
+    stored, record = measured(given.data, now=datetime.now(UTC), source=source, client=given.client)
     with reading(tools.engine) as session:
         if erased(session, [record.sha256]):
             raise ErasedPicture(record.sha256)
     tools.blobs.put_many([(record.sha256, stored.data)])
     return record
+
+
+def _remembered(tools: Tools, line_id: int, prediction_id: str) -> ImageRecord | None:
+    """What is known of the picture, where the line is one that keeps some of what it accepts."""
+    with reading(tools.engine) as session:
+        kept = kept_for(session, line_id, prediction_id)
+        record = None if kept is None else get_image(session, kept.image_sha256)
+    return None if record is None or record.erased_at is not None else fingerprinted(tools.blobs, record)
 
 
 class UnknownPrediction(SortlineError):
