@@ -16,6 +16,7 @@ from sortline.cli import (
     keys,
     lines,
     models,
+    review,
     runs,
     train,
     up,
@@ -40,6 +41,7 @@ GROUPS = {
     "models": models.app,
     "runs": runs.app,
     "jobs": jobs.app,
+    "review": review.app,
     "users": users.app,
     "keys": keys.app,
 }
