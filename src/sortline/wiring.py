@@ -25,6 +25,7 @@ from sortline.evaluation.gates import Gates
 from sortline.flows.auto_version import JOB as AUTO_VERSION
 from sortline.flows.auto_version import AutoVersions, auto_version
 from sortline.flows.classify import ClassifyPath
+from sortline.flows.dashboard import Past
 from sortline.flows.follow import Follower
 from sortline.flows.ingest import Tools
 from sortline.flows.lines import create_line, keep_files, know_bundle
@@ -118,6 +119,7 @@ class Services:
     follower: Follower
     metrics: Metrics
     meter: Meter
+    past: Past
     guard: Guard
 
     @property
@@ -207,6 +209,7 @@ def services(ready: Installation) -> Iterator[Services]:
             follower=follower,
             metrics=metrics,
             meter=meter,
+            past=Past(),
             guard=Guard(ready.engine, trusted=trust_of(settings.trust), rate=settings.rate_limit),
         )
         admission.closed = True

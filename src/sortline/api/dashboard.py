@@ -11,6 +11,7 @@ from sortline.api.answers import Model, timestamp
 from sortline.api.deps import LineDep, ServicesDep
 from sortline.api.jobs import StateName
 from sortline.api.parameters import moment
+from sortline.api.review_views import AccuracyView
 from sortline.api.run_views import RunView, run_views
 from sortline.db.session import reading
 from sortline.flows.dashboard import Dashboard, Span, dashboard
@@ -100,6 +101,7 @@ class DashboardView(Counted):
     throughput: ThroughputView
     server: ServerView
     live: LiveView
+    accuracy: AccuracyView | None = Field(description="Null until people labelled some of the control share.")
     queue: int = Field(description="Pictures that wait for a person; counted up to 100,000.")
     drifted: bool = Field(description="The thresholds no longer do what was expected when they were fitted.")
     runs: list[RunView] = Field(description="The line's last five, newest first.")
@@ -120,7 +122,7 @@ def get_dashboard(
     end = moment("until", until) or now
     start = min(moment("since", since) or end - (DAY if bucket == "hour" else WEEK), end)
     with reading(services.engine) as session:
-        found = dashboard(session, live.id, start, end, bucket, now)
+        found = dashboard(session, services.past, live.id, start, end, bucket, now)
         runs = run_views(session, live.name, found.runs)
     items = found.total.accepted + found.total.reviewed
     return DashboardView(
@@ -138,6 +140,9 @@ def get_dashboard(
         ),
         server=_server(services),
         live=_live(live, found),
+        accuracy=AccuracyView.model_validate(found.accuracy, from_attributes=True)
+        if found.accuracy
+        else None,
         queue=found.waiting,
         drifted=found.drifted,
         runs=runs,

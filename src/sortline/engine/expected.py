@@ -132,10 +132,11 @@ def _traffic_shares(
 
 def _drawn(counts: NDArray[np.float64], chance: np.random.Generator | None, prior: float) -> Draws:
     """Shares of kinds of pictures, (kinds, draws)."""
-    if chance is None:
-        return (counts / counts.sum())[:, None]
-    amounts = chance.gamma(np.maximum(counts + prior, 1e-9), size=(_DRAWS, len(counts)))
-    return (amounts / amounts.sum(axis=1, keepdims=True)).T
+    amounts = counts[None, :]
+    if chance is not None:
+        amounts = chance.gamma(np.maximum(counts + prior, 1e-9), size=(_DRAWS, len(counts)))
+    shares: Draws = (amounts / amounts.sum(axis=1, keepdims=True)).T
+    return shares
 
 
 def _estimate(point: Draws, drawn: Draws) -> Estimate:

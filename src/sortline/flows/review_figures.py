@@ -79,20 +79,24 @@ def review_figures(session: Session, line_id: int, *, days: int = 30) -> ReviewF
     )
 
 
-def accuracy_since(session: Session, line_id: int, since: datetime) -> Accuracy | None:
+def accuracy_since(
+    session: Session, line_id: int, since: datetime, *, accepted: int | None = None
+) -> Accuracy | None:
     """How right the accepted answers were since then, told from the control share and bounded by corrections.
 
-    None until somebody has labelled a picture of the control share.
+    None until somebody has labelled a picture of the control share. `accepted`: how many were, the control share
+    included, for those who have counted.
     """
     sampled = [one for one in figures.told_since(session, line_id, since) if one.sampled]
     corrected = figures.corrected_since(session, line_id, since)
     names = _names(session, line_id, [*sampled, *corrected])
-    totals = monitoring.totals(session, line_id, since)
-    drawn = totals.by_reason.get("sampled", 0)
+    if accepted is None:
+        totals = monitoring.totals(session, line_id, since)
+        accepted = totals.by_verdict.get("accept", 0) + totals.by_reason.get("sampled", 0)
     return live_accuracy(
         sum(one.n for one in sampled if names.get(one.predicted) == one.class_id),
         sum(one.n for one in sampled),
-        accepted=totals.by_verdict.get("accept", 0) + drawn,
+        accepted=accepted,
         corrected=sum(one.n for one in corrected if names.get(one.predicted) != one.class_id),
     )
 

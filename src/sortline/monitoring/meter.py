@@ -56,7 +56,8 @@ def _reached(steps: Mapping[int, int], wanted: float) -> float:
     for step in sorted(steps):
         seen += steps[step]
         if seen >= wanted:
-            return round(_LEAST_MS * _RATIO ** (step - 0.5), 3)
+            middle: float = _LEAST_MS * _RATIO ** (step - 0.5)
+            return round(middle, 3)
     raise ValueError("more is wanted than was counted")
 
 

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from datetime import datetime, timedelta
 from functools import cache
+from typing import Any
 
-from sqlalchemy import Executable, delete, func, insert, select
+from sqlalchemy import Column, Executable, delete, func, insert, select
 
 from sortline.db import upsert
 from sortline.db.ids import first_id
@@ -71,26 +72,41 @@ def count(session: Session, line_id: int, start: datetime, end: datetime, bucket
 
     From the bucket that holds `start` to the one that holds the last moment before `end`; days are UTC's.
     """
+    kind = (counts.c.class_name, counts.c.verdict, counts.c.reason)
+    return [
+        Count(at=at, class_name=class_name, verdict=verdict, reason=reason or None, n=n)
+        for at, class_name, verdict, reason, n in _counted(session, line_id, start, end, bucket, *kind)
+    ]
+
+
+def count_verdicts(
+    session: Session, line_id: int, start: datetime, end: datetime, bucket: Bucket
+) -> Iterator[tuple[datetime, str, str, int]]:
+    """Counts per bucket, verdict and reason ("" for none); see `count`."""
+    yield from _counted(session, line_id, start, end, bucket, counts.c.verdict, counts.c.reason)
+
+
+def count_classes(
+    session: Session, line_id: int, start: datetime, end: datetime, bucket: Bucket
+) -> Iterator[tuple[datetime, str, int]]:
+    """Counts per bucket and class; see `count`."""
+    yield from _counted(session, line_id, start, end, bucket, counts.c.class_name)
+
+
+def _counted(
+    session: Session, line_id: int, start: datetime, end: datetime, bucket: Bucket, *kind: Column[Any]
+) -> Iterator[Any]:
     hours = 1 if bucket == "hour" else 24
     first = hour_of(start) // hours * hours
     begins = (counts.c.hour // hours * hours).label("begins")
-    kind = (counts.c.class_name, counts.c.verdict, counts.c.reason)
     query = (
-        select(begins, *kind, func.sum(counts.c.n).label("n"))
+        select(begins, *kind, func.sum(counts.c.n))
         .where(counts.c.line_id == line_id, counts.c.hour >= first, counts.c.hour < _hours_before(end, hours))
         .group_by(begins, *kind)
         .order_by(begins, *kind)
     )
-    return [
-        Count(
-            at=hour_start(row.begins),
-            class_name=row.class_name,
-            verdict=row.verdict,
-            reason=row.reason or None,
-            n=int(row.n),
-        )
-        for row in session.execute(query)
-    ]
+    for hour, *rest, n in session.execute(query):
+        yield hour_start(hour), *rest, int(n)
 
 
 def totals(session: Session, line_id: int, since: datetime | None = None) -> Totals:

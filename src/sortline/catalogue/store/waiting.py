@@ -16,6 +16,18 @@ def count_staged(session: Session, line_id: int, most: int) -> int:
     return session.scalar(select(func.count()).select_from(waiting.subquery())) or 0
 
 
+def list_staged(session: Session, line_id: int, limit: int) -> list[int]:
+    """Ids of the entries that came to wait last, newest first."""
+    query = (
+        select(staged.c.entry_id)
+        .where(staged.c.line_id == line_id)
+        .order_by(staged.c.at.desc(), staged.c.entry_id.desc())
+        .limit(limit)
+    )
+    return list(session.scalars(query))
+
+
 def newest_staged(session: Session, line_id: int) -> datetime | None:
     """When the last of those that wait came; None where none does."""
-    return session.scalar(select(func.max(staged.c.at)).where(staged.c.line_id == line_id))
+    newest: datetime | None = session.scalar(select(func.max(staged.c.at)).where(staged.c.line_id == line_id))
+    return newest
