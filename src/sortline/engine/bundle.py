@@ -3,7 +3,8 @@
     model.onnx     images (N, S, S, 3) uint8 RGB → logits (N, C), embedding (N, D) and, where the head is linear after
                    global pooling, features (N, D, h, w)
     bundle.json    the manifest below; it names the SHA-256 of every other file
-    ood.npz        one sorted array of held-out scores a detector, shape (M,), float32
+    ood.npz        one sorted array of held-out scores a detector, shape (M,), float32, and what the detectors know of
+                   embeddings: see `ood_statistics`
     memory.npz     what the network knows: see `Memory`
     golden.npz     a few drawn pictures and the logits the reference runtime gave for them: see `Golden`
     head.npz       weight (C, D) and bias (C,), float32, where the head is linear
@@ -17,7 +18,7 @@ import hashlib
 import json
 import os
 import shutil
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, fields
 from functools import cached_property
 from io import BytesIO
@@ -30,6 +31,7 @@ from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 
 from sortline.engine.image import Preprocessing
+from sortline.engine.ood_statistics import misfit
 from sortline.engine.routing import Policy
 from sortline.errors import SortlineError
 
@@ -71,6 +73,23 @@ class Licences(Document):
     weights: str
 
 
+class OodTrial(Document):
+    """How well a detector told known pictures from one kind of unknown ones: AUROC and FPR95, in 0..1."""
+
+    detector: str
+    against: str
+    auroc: float = Field(ge=0, le=1)
+    fpr95: float = Field(ge=0, le=1)
+
+
+class OodChoice(Document):
+    """The detector that `auto` stands for, why it was chosen, and the figures of all on the data there was."""
+
+    detector: str
+    why: str
+    trials: tuple[OodTrial, ...]
+
+
 class Manifest(Document):
     """What `bundle.json` says. `classes` stand in the order of the network's outputs."""
 
@@ -96,6 +115,10 @@ class Manifest(Document):
         pattern=r"^[0-9a-f]{64}$",
         description="Whose embeddings these are, where another bundle's network was taken and only its head changed.",
     )
+    ood_choice: OodChoice | None = Field(
+        default=None,
+        description="The detector chosen when the bundle was made; null where nothing could tell.",
+    )
 
     @field_validator("preprocessing", mode="before")
     @classmethod
@@ -111,12 +134,13 @@ class Manifest(Document):
     def hash(self) -> str:
         """SHA-256 of the manifest as canonical JSON, 64 hex digits.
 
-        `backbone` and the policy's `coverage` count only where there is one: bundles made before either was known
-        keep their hash.
+        `backbone`, `ood_choice` and the policy's `coverage` count only where there is one: bundles made before they
+        were known keep their hash.
         """
         content = self.model_dump(mode="json")
-        if self.backbone is None:
-            del content["backbone"]
+        for later in ("backbone", "ood_choice"):
+            if content[later] is None:
+                del content[later]
         if self.policy.coverage is None:
             del content["policy"]["coverage"]
         return _digest(content)
@@ -192,7 +216,12 @@ class Bundle:
 
     def ood_reference(self) -> dict[str, NDArray[np.float32]]:
         """Sorted scores of held-out known pictures by detector, each (M,)."""
-        return {name: array.astype(np.float32) for name, array in self._arrays("ood.npz").items()}
+        found = self._arrays("ood.npz", lambda name: "." not in name)
+        return {name: array.astype(np.float32) for name, array in found.items()}
+
+    def ood_statistics(self) -> dict[str, NDArray[Any]]:
+        """What the detectors know of embeddings (module `ood_statistics`); empty in bundles made before they did."""
+        return self._arrays("ood.npz", lambda name: "." in name)
 
     def memory(self) -> Memory:
         """What the network was made with."""
@@ -206,9 +235,9 @@ class Bundle:
         """The linear head, where there is one."""
         return Head(**self._arrays("head.npz")) if "head.npz" in self.manifest.files else None
 
-    def _arrays(self, name: str) -> dict[str, Any]:
+    def _arrays(self, name: str, wanted: Callable[[str], bool] = lambda name: True) -> dict[str, Any]:
         with np.load(self.folder / name, allow_pickle=False) as arrays:
-            return dict(arrays)
+            return {one: arrays[one] for one in arrays.files if wanted(one)}
 
 
 def write_bundle(folder: Path, manifest: Manifest, files: Mapping[str, bytes]) -> Bundle:
@@ -296,9 +325,13 @@ def _check_shapes(bundle: Bundle) -> None:
     manifest, count, size = bundle.manifest, len(bundle.manifest.classes), bundle.manifest.preprocessing.size
     try:
         golden, head, reference = bundle.golden(), bundle.head(), bundle.ood_reference()
+        statistics = bundle.ood_statistics()
         memory_fits = _memory_fits(bundle.folder / "memory.npz", count)
     except (OSError, ValueError, TypeError, KeyError) as error:
         raise BundleError(bundle.folder, f"its arrays cannot be read ({error})") from error
+    width = head.weight.shape[-1] if head is not None else None
+    if problem := misfit(statistics, set(reference), width):
+        raise BundleError(bundle.folder, f"ood.npz: {problem}")
     holds = {
         "golden.npz": golden.pixels.shape[1:] == (size, size, 3)
         and golden.logits.shape == (len(golden.pixels), count)
@@ -307,6 +340,7 @@ def _check_shapes(bundle: Bundle) -> None:
         "head.npz": head is None
         or (len(head.weight) == count and head.weight.ndim == 2 and head.bias.shape == (count,)),
         "ood.npz": set(reference) == set(manifest.ood_thresholds)
+        and (manifest.ood_choice is None or manifest.ood_choice.detector in reference)
         and all(scores.ndim == 1 and len(scores) for scores in reference.values()),
     }
     if wrong := [name for name, right in holds.items() if not right]:

@@ -15,6 +15,7 @@ from sortline.engine.choice import choose
 from sortline.engine.conformal import ConformalSets, conformal_sets
 from sortline.engine.held_out import held_out
 from sortline.engine.image import Limits, Picture, Preprocessing, read, resize
+from sortline.engine.ood_scorers import scorers
 from sortline.engine.routing import Policy
 from sortline.engine.runtime import Outputs, Runtime
 from sortline.engine.saliency import class_activation_map
@@ -151,8 +152,17 @@ class Classifier:
 
     def detector(self, policy: Policy) -> ood.Detector:
         """The detector a policy asks for, with the bundle's references and thresholds."""
-        thresholds = self.bundle.manifest.ood_thresholds
-        return ood.detector(policy.detector, self._reference, thresholds, policy.ood_threshold)
+        manifest = self.bundle.manifest
+        chosen = manifest.ood_choice.detector if manifest.ood_choice else None
+        wanted = ood.scorer_name(policy.detector, chosen, policy.ood_threshold)
+        return ood.detector(
+            policy.detector,
+            self._reference,
+            manifest.ood_thresholds,
+            policy.ood_threshold,
+            chosen=chosen,
+            scorers=scorers(self.bundle.ood_statistics(), self.head, ("energy", wanted)),
+        )
 
     def sets(self, policy: Policy) -> ConformalSets | None:
         """What makes the prediction sets of the coverage that a policy states; None where it states none.

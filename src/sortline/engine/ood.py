@@ -1,48 +1,40 @@
 """Out-of-distribution detection: how unusual a picture is to the network, and from where on it is unknown.
 
-A scorer turns what the network put out into one number a picture, higher is more unusual. A detector is a scorer with
-the scores that held-out known pictures got and the threshold that follows from them.
+A scorer (`ood_scorers`) turns what the network put out into one number a picture, higher is more unusual. A detector is
+a scorer with the scores that held-out known pictures got and the threshold that follows from them.
 """
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Literal, Protocol
+from typing import Literal, get_args
 
 import numpy as np
 from numpy.typing import NDArray
 
-from sortline.engine.calibration import softmax
+from sortline.engine.ood_scorers import OodScorer, energy, gen, max_softmax
 
 # Share of held-out known photos above the threshold, so sent to review as unknown.
 FALSE_ALARM_SHARE = 0.05
 # WasteX's rule calls an item known only if its largest raw softmax reaches this.
 WASTEX_SOFTMAX = 0.7
 
-
-class OodScorer(Protocol):
-    """Scores pictures from the network's outputs; feature-based scorers use the embedding."""
-
-    def __call__(self, logits: NDArray[np.float32], embedding: NDArray[np.float32]) -> NDArray[np.float32]:
-        """Scores, (N,), from raw logits (N, C) and embeddings (N, D); higher is more unusual."""
-        ...
-
-
-def energy(logits: NDArray[np.float32], embedding: NDArray[np.float32] | None = None) -> NDArray[np.float32]:
-    """Energy score, (N,): −logsumexp of the raw logits at temperature 1. Liu et al. 2020, equation 4."""
-    largest = logits.max(axis=-1)
-    score: NDArray[np.float32] = -(largest + np.log(np.exp(logits - largest[..., None]).sum(axis=-1)))
-    return score
-
-
-def max_softmax(
-    logits: NDArray[np.float32], embedding: NDArray[np.float32] | None = None
-) -> NDArray[np.float32]:
-    """One minus the largest raw softmax, (N,), in [0, 1). Hendrycks and Gimpel 2017."""
-    score: NDArray[np.float32] = 1 - softmax(logits).max(axis=-1)
-    return score
-
-
-SCORERS: dict[str, OodScorer] = {"energy": energy, "max_softmax": max_softmax}
+# What a policy may ask for: a scorer, WasteX's rule of two, or what was chosen when the bundle was made.
+DetectorName = Literal[
+    "auto",
+    "energy",
+    "max_softmax",
+    "mahalanobis",
+    "relative_mahalanobis",
+    "knn",
+    "vim",
+    "gen",
+    "react",
+    "wastex",
+]
+# The detectors that a bundle may hold scores of; of equally good ones the first is chosen.
+NAMES: tuple[str, ...] = tuple(name for name in get_args(DetectorName) if name not in ("auto", "wastex"))
+# Those that need nothing but logits, which every network has.
+SCORERS: dict[str, OodScorer] = {"energy": energy, "max_softmax": max_softmax, "gen": gen}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -59,9 +51,11 @@ class Detection:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Detector:
     """A scorer with what it needs to judge: `reference` (M,) sorted scores of held-out known photos, `threshold`, and
-    `min_softmax`, the largest raw softmax under which an item is unknown whatever its score (0 for none).
+    `min_softmax`, the largest raw softmax under which an item is unknown whatever its score (0 for none). `name` is the
+    scorer's.
     """
 
+    name: str
     scorer: OodScorer
     reference: NDArray[np.float32]
     threshold: float
@@ -78,34 +72,56 @@ class Detector:
         )
 
 
+def scorer_name(asked: DetectorName, chosen: str | None, threshold: float | None) -> str:
+    """The scorer that a policy's detector stands for, in a bundle that chose `chosen` (None: it chose none).
+
+    A threshold of one's own belongs to a scorer. With `auto` it is energy's: the choice changes from one bundle to the
+    next, and the number would mean something else each time.
+    """
+    if asked == "wastex":
+        return "energy"
+    if asked != "auto":
+        return asked
+    return "energy" if chosen is None or threshold is not None else chosen
+
+
 def detector(
-    name: Literal["energy", "max_softmax", "wastex"],
+    name: DetectorName,
     reference: Mapping[str, NDArray[np.float32]],
     thresholds: Mapping[str, float],
     threshold: float | None = None,
+    *,
+    chosen: str | None = None,
+    scorers: Mapping[str, OodScorer] = SCORERS,
 ) -> Detector:
     """The detector of that name over a bundle's references and thresholds; `threshold` overrides the fitted one.
 
-    `wastex` is the rule of that system: known if energy ≤ τ and the largest raw softmax ≥ 0.7.
+    `wastex` is the rule of that system: known if energy ≤ τ and the largest raw softmax ≥ 0.7. `auto` is `chosen`. A
+    bundle that does not have the one asked for judges by energy, and by its fitted threshold: a line goes on
+    classifying when an older bundle is made live.
     """
-    scorer = "energy" if name == "wastex" else name
+    wanted = scorer_name(name, chosen, threshold)
+    found = wanted if wanted in reference and wanted in scorers else "energy"
     return Detector(
-        scorer=SCORERS[scorer],
-        reference=reference[scorer],
-        threshold=thresholds[scorer] if threshold is None else threshold,
+        name=found,
+        scorer=scorers[found],
+        reference=reference[found],
+        threshold=thresholds[found] if threshold is None or found != wanted else threshold,
         min_softmax=WASTEX_SOFTMAX if name == "wastex" else 0.0,
     )
 
 
 def fit(
-    logits: NDArray[np.float32], embedding: NDArray[np.float32]
+    logits: NDArray[np.float32],
+    embedding: NDArray[np.float32],
+    scorers: Mapping[str, OodScorer] = SCORERS,
 ) -> tuple[dict[str, NDArray[np.float32]], dict[str, float]]:
     """References and thresholds of every scorer from held-out known pictures: logits (M, C), embeddings (M, D).
 
     5 % of the held-out pictures exceed each threshold.
     """
     reference = {
-        name: np.sort(scorer(logits, embedding)).astype(np.float32) for name, scorer in SCORERS.items()
+        name: np.sort(scorer(logits, embedding)).astype(np.float32) for name, scorer in scorers.items()
     }
     thresholds = {name: float(np.quantile(s, 1 - FALSE_ALARM_SHARE)) for name, s in reference.items()}
     return reference, thresholds

@@ -9,7 +9,8 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 
-from sortline.engine.bundle import Precision
+from sortline.engine.bundle import OodChoice, Precision
+from sortline.evaluation import detectors
 from sortline.evaluation.metrics import ClassFigures, Proportion
 
 
@@ -58,6 +59,7 @@ class OodFigures:
     threshold: float
     chosen: str
     test_flagged: float  # share of the known test photos above the threshold
+    choice: OodChoice | None = None  # how the detector was chosen, where something could tell
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -105,10 +107,37 @@ def render(card: Card) -> str:
         _making(p),
         _accuracy(card.test) if card.test else _UNTESTED,
         _trust(card.test, card.ood, card.parity),
+        *([_detectors(card.ood.choice)] if card.ood.choice else []),
         *([_arithmetic(card.arithmetic)] if card.arithmetic else []),
         *(_transfer(t) for t in card.transfer),
     ]
     return "\n\n".join(sections) + "\n"
+
+
+def with_detectors(text: str, ood: OodFigures, transfer: Mapping[str, float]) -> str:
+    """The card of a bundle whose detectors were fitted anew, and nothing else; ValueError where none was chosen.
+
+    `transfer` says what share of each other dataset is flagged now. Of coarser arithmetic nothing is measured again.
+    """
+    if ood.choice is None:
+        raise ValueError("no detector was chosen")
+    sections = []
+    for section in text.rstrip("\n").split("\n\n## "):
+        title, _, body = section.partition("\n")
+        if title.startswith(_TRANSFER):
+            body = _replaced(body, _ABOVE, f"{_ABOVE} {_percent(transfer[title.removeprefix(_TRANSFER)])}")
+        elif title == _COARSER and _BEFORE not in body:
+            body += f"\n\n{_BEFORE}"
+        if title != _TELLS:
+            sections.append(f"{title}\n{_replaced(body, _UNKNOWN, _unknown(ood))}")
+        if _UNKNOWN in body:
+            sections.append(_detectors(ood.choice).removeprefix("## "))
+    return "\n\n## ".join(sections) + "\n"
+
+
+def _replaced(text: str, start: str, line: str) -> str:
+    """The text with its lines that begin so replaced by another."""
+    return "\n".join(line if one.startswith(start) else one for one in text.split("\n"))
 
 
 def interval(share: Proportion) -> str:
@@ -152,6 +181,12 @@ def _accuracy(test: TestFigures) -> str:
     return "\n".join(lines)
 
 
+# Where a card says something that `with_detectors` changes.
+_UNKNOWN, _TELLS = "- Unknown items:", "How it tells the unknown"
+_TRANSFER, _ABOVE = "On other photos: ", "- Above the threshold for unknown items:"
+_COARSER = "In coarser arithmetic"
+_BEFORE = "What is flagged here was measured while the detector was energy."
+
 _UNTESTED = "## How well it does\n\nNobody knows: there was no test photo."
 
 
@@ -163,12 +198,21 @@ def _trust(test: TestFigures | None, ood: OodFigures, parity: str) -> str:
             f"error on test (15 bins) {test.ece_before:.3f} before and {test.ece_after:.3f} after.",
             f"- The most confident 80 % of the test answers err in {_percent(test.accepted_error)}.",
         ]
-    lines += [
-        f"- Unknown items: {ood.method} above {ood.threshold:.3f}. {ood.chosen} Of the known test photos "
-        f"{_percent(ood.test_flagged)} lie above it.",
-        f"- Export: {parity}",
-    ]
+    lines += [_unknown(ood), f"- Export: {parity}"]
     return "\n".join(lines)
+
+
+def _unknown(ood: OodFigures) -> str:
+    return (
+        f"{_UNKNOWN} {ood.method} above {ood.threshold:.3f}. {ood.chosen} Of the known test photos "
+        f"{_percent(ood.test_flagged)} lie above it."
+    )
+
+
+def _detectors(choice: OodChoice) -> str:
+    words = f"Chosen: {detectors.WORDS[choice.detector]}, by {choice.why}. {detectors.NOTE}"
+    table = _table(detectors.head_of(choice), detectors.rows_of(choice))
+    return "\n".join([f"## {_TELLS}", "", words, "", *table])
 
 
 def _arithmetic(figures: tuple[ArithmeticFigures, ...]) -> str:
@@ -184,19 +228,19 @@ def _arithmetic(figures: tuple[ArithmeticFigures, ...]) -> str:
     ]
     head = ("arithmetic", "validation (float32)", "test (float32)", "flagged unknown on test", "may serve")
     words = "Coarser arithmetic is faster. It may serve where validation loses at most half a point."
-    return "\n".join(["## In coarser arithmetic", "", words, "", *_table(head, rows)])
+    return "\n".join([f"## {_COARSER}", "", words, "", *_table(head, rows)])
 
 
 def _transfer(t: TransferFigures) -> str:
     return "\n".join(
         [
-            f"## On other photos: {t.name}",
+            f"## {_TRANSFER}{t.name}",
             "",
             f"Classes mapped: {t.mapping}.",
             "",
             f"- Accuracy: {interval(t.accuracy)}",
             f"- AUROC of confidence, right answers against wrong: {t.auroc:.3f}",
-            f"- Above the threshold for unknown items: {_percent(t.flagged)}",
+            f"{_ABOVE} {_percent(t.flagged)}",
         ]
     )
 

@@ -5,12 +5,14 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
+from sortline.engine.bundle import OodChoice
 from sortline.evaluation.checks import Check
 from sortline.evaluation.compare import Comparison, LeftOut, View
+from sortline.evaluation.detectors import NOTE, WORDS, head_of, rows_of
 from sortline.evaluation.figures import Mistake
 from sortline.evaluation.gates import Verdict
 from sortline.evaluation.inline import inline
-from sortline.evaluation.markup import Html, image, joined, lines, section, tag, text
+from sortline.evaluation.markup import Html, image, joined, lines, section, table, tag, text
 from sortline.evaluation.page import page
 from sortline.evaluation.plots import (
     Plot,
@@ -60,6 +62,7 @@ def report(
     epochs: Sequence[Mapping[str, object]] = (),
     recipe: str = "",
     provenance: Mapping[str, object] | None = None,
+    detectors: OodChoice | None = None,
 ) -> str:
     """The report as one self-contained HTML document; what is empty has no section.
 
@@ -72,6 +75,7 @@ def report(
         epochs: the rows of the training log.
         recipe: the recipe as it was read.
         provenance: what → value: versions, hashes, seeds.
+        detectors: how the candidate's detector of unknown items was chosen.
     """
     header = tag("header", tag("h1", text(title)), *([tag("p", text(subtitle))] if subtitle else []))
     sections = [
@@ -82,6 +86,7 @@ def report(
         _classes(comparison),
         _confusions(comparison.everything),
         _confidence(comparison.judged),
+        _detectors(detectors),
         _learning(epochs),
         _gallery(comparison.mistakes, pictures or {}),
         _left_out(comparison.left_out),
@@ -193,6 +198,14 @@ def _confidence(view: View) -> Html | None:
         note="Left: on the dotted line confidences mean what they say; above it the bundle is better than it says. "
         "Right: the error that remains if only the surest answers are taken and a person sees the others.",
     )
+
+
+def _detectors(choice: OodChoice | None) -> Html | None:
+    if choice is None:
+        return None
+    rows = [[text(cell) for cell in row] for row in rows_of(choice)]
+    told = tag("p", text(f"{WORDS[choice.detector]}, by {choice.why}."))
+    return section("How it tells the unknown", told, table(head_of(choice), rows), note=NOTE)
 
 
 def _learning(epochs: Sequence[Mapping[str, object]]) -> Html | None:

@@ -12,10 +12,11 @@ from numpy.typing import NDArray
 
 from sortline.engine.bundle import Licences
 from sortline.engine.calibration import softmax
-from sortline.engine.ood import energy
+from sortline.engine.ood import Detector
 from sortline.evaluation import metrics
 from sortline.evaluation.card import Card, OodFigures, Provenance, TestFigures, render
 from sortline.evaluation.checks import Parity
+from sortline.evaluation.detectors import WORDS
 from sortline.flows.compared import Said
 from sortline.flows.training_data import PART_NAMES, TrainingData
 from sortline.settings import available_cores
@@ -29,6 +30,7 @@ from sortline.training.assemble import (
     draft_bundle,
     prefixes_of,
 )
+from sortline.training.ood_choice import Beforehand
 
 Figures = dict[str, Any]
 
@@ -38,7 +40,8 @@ class Made:
     """What training gave: a network, what it says of all pictures it knows, and how it came about.
 
     `parity` holds PyTorch beside ONNX Runtime where a network was exported; `figures` go into the manifest; `recipe` is
-    what the manifest says beside the run's own; `licences` are of what the network was made from.
+    what the manifest says beside the run's own; `licences` are of what the network was made from; `before` is what is
+    known of the network's detectors.
     """
 
     network: Network
@@ -51,6 +54,7 @@ class Made:
     epochs: str
     seconds: float
     parity: Parity | None = None
+    before: Beforehand | None = None
     figures: Mapping[str, Any] = field(default_factory=dict)
     recipe: Mapping[str, Any] = field(default_factory=dict)
 
@@ -80,17 +84,17 @@ def known_of(data: TrainingData, said: Said, remembered: NDArray[np.float32]) ->
 def drafted(made: Made, *, name: str, version: str, recipe: Mapping[str, Any]) -> tuple[Draft, str, Figures]:
     """The bundle that follows from what was made, its card, and its figures."""
     origin = Origin(name=name, version=version, recipe={**recipe, **made.recipe}, licences=made.licences)
-    draft = draft_bundle(made.network, made.known, origin)
-    temperature, threshold = draft.manifest.temperature, draft.manifest.ood_thresholds["energy"]
-    test = _test(made.known, temperature)
+    draft = draft_bundle(made.network, made.known, origin, made.before)
+    test = _test(made.known, draft.manifest.temperature)
     card = Card(
         provenance=_provenance(made, name, version),
         test=test,
         ood=OodFigures(
-            method="energy (Liu et al. 2020)",
-            threshold=threshold,
+            method=WORDS[draft.detector.name],
+            threshold=draft.detector.threshold,
             chosen="The threshold is the 95 % quantile of the validation photos.",
-            test_flagged=_flagged(made.known, threshold),
+            test_flagged=_flagged(made.known, draft.detector),
+            choice=draft.manifest.ood_choice,
         ),
         parity="the serving runtime is held against ONNX Runtime on real photos in the run's report.",
     )
@@ -167,9 +171,10 @@ def _provenance(made: Made, name: str, version: str) -> Provenance:
     )
 
 
-def _flagged(known: Known, threshold: float) -> float:
+def _flagged(known: Known, detector: Detector) -> float:
     rows = known.splits == TEST
-    return float((energy(known.logits[rows]) > threshold).mean()) if rows.any() else 0.0
+    found = detector(known.logits[rows], known.embeddings[rows].astype(np.float32))
+    return float(found.ood.mean()) if rows.any() else 0.0
 
 
 def _listed(names: Sequence[str]) -> str:

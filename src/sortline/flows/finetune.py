@@ -36,6 +36,8 @@ from sortline.jobs.context import Context
 from sortline.storage.blobs import Blobs
 from sortline.storage.errors import UnknownBlob
 from sortline.training.assemble import TEST, TRAIN, VALIDATION, Network
+from sortline.training.corruptions import PICTURES
+from sortline.training.ood_choice import Beforehand, Outliers, outliers_of
 from sortline.training.recipe import FinetuneRecipe, follow_live
 from sortline.training.run import Artefact, Run
 from sortline.training.store import runs as store
@@ -112,6 +114,7 @@ def made_by_finetune(
     keeper.files()
     context.progress(phase="embeddings")
     said = _said(ask, data, network, context)
+    context.check()
     return Made(
         network=network,
         data=data,
@@ -123,6 +126,7 @@ def made_by_finetune(
         epochs=_told(outcome),
         seconds=60 * outcome.epochs[-1].total_minutes,
         parity=parity,
+        before=Beforehand(outliers=_corrupted(ask, data, network.model, how)),
         figures={"epochs": len(outcome.epochs), "best_epoch": asdict(outcome.best)},
         recipe=asdict(outcome.recipe),
     )
@@ -286,6 +290,15 @@ def _said(ask: Asker, data: TrainingData, network: Network, context: Context) ->
         missing=found.missing,
         fresh=found.fresh,
     )
+
+
+def _corrupted(ask: Asker, data: TrainingData, model: bytes, how: Preprocessing) -> Outliers | None:
+    """Held-out pictures, corrupted, as the network sees them; None where there are none."""
+    rows = np.flatnonzero(data.pictures.parts == VALIDATION)
+    spread = np.unique(np.linspace(0, len(rows) - 1, min(PICTURES, len(rows))).astype(int))
+    source = Source(engine=ask.engine, blobs=ask.blobs)
+    pixels = source.pixels([data.pictures.hashes[row] for row in rows[spread]], how) if len(rows) else ()
+    return outliers_of(OnnxRuntime(model), pixels) if len(pixels) else None
 
 
 def _licences(recipe: FinetuneRecipe, base: Served, line: str) -> Licences:

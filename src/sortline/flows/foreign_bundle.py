@@ -148,7 +148,7 @@ def _draft(chosen: Chosen, model: bytes, runtime: OnnxRuntime, asked: Asked | No
         reference, thresholds = ood.never()
         files["ood.npz"] = npz(**reference)
         manifest = manifest.model_copy(update={"ood_thresholds": thresholds})
-    return Draft(manifest=manifest, files=files)
+    return dataclasses.replace(draft, manifest=manifest, files=files)
 
 
 def _known(chosen: Chosen, asked: Asked | None, runtime: OnnxRuntime) -> Known:

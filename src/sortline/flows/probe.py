@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from dataclasses import asdict
+from dataclasses import asdict, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,8 +15,10 @@ from sortline.flows.candidates import Made, known_of
 from sortline.flows.compared import Asker, Said
 from sortline.flows.embeddings import Embedder
 from sortline.flows.networks import Served, logits_of
+from sortline.flows.outliers import with_other_lines
 from sortline.flows.training_data import TrainingData, without
 from sortline.training.assemble import TRAIN, VALIDATION, Network
+from sortline.training.ood_choice import beforehand
 from sortline.training.probe import Labelled, Probe, fit_probe
 from sortline.training.recipe import ProbeRecipe
 
@@ -55,6 +57,11 @@ def made_by_probe(
     )
     if found.missing:
         data = without(data, found.missing)
+    trained = int((data.pictures.parts == TRAIN).sum() + (data.remembered.parts == TRAIN).sum())
+    before = beforehand(base.bundle, data.classes, trained)
+    before = replace(
+        before, outliers=with_other_lines(before.outliers, embedder, recipe.outliers, check=check)
+    )
     tell(phase="fit")
     embeddings = _both(found.embeddings, data.remembered.embeddings)
     labels = np.concatenate([data.index(data.pictures.labels), data.index(data.remembered.labels)])
@@ -100,6 +107,7 @@ def made_by_probe(
         seconds=time.monotonic() - begun,
         # Whoever fine-tunes on from here must know whose layers these are.
         recipe={key: manifest.recipe[key] for key in ("backbone", "backbone_args") if key in manifest.recipe},
+        before=before,
         figures={"probe": {"strength": probe.strength, "trials": [asdict(one) for one in probe.trials]}},
     )
 

@@ -61,6 +61,7 @@ def run_files(told: Told, pictures: Pictures) -> dict[str, bytes]:
             "licence of the data": bundle.manifest.licences.data,
             "licence of the weights": bundle.manifest.licences.weights,
         },
+        detectors=bundle.manifest.ood_choice,
     )
     files = {
         "report.html": page.encode(),

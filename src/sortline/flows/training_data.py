@@ -157,8 +157,11 @@ def version_pictures(
     )
 
 
-def outlier_sets(engine: Engine, lines: Sequence[str]) -> list[tuple[str, tuple[str, ...]]]:
-    """Of each line's active version some pictures, by hash: test pictures first; a line without a version gives none.
+def outlier_sets(
+    engine: Engine, lines: Sequence[str], *, first: int = TEST, most: int = MOST_OUTLIERS
+) -> list[tuple[str, tuple[str, ...]]]:
+    """Of each line's active version some pictures, by hash: test pictures first, or another part's; a line without a
+    version gives none.
 
     Raises:
         UnknownLine: there is no such line.
@@ -170,7 +173,7 @@ def outlier_sets(engine: Engine, lines: Sequence[str]) -> list[tuple[str, tuple[
         if version is None:
             continue
         pictures = version_pictures(engine, version)
-        order = np.argsort(pictures.parts != TEST, kind="stable")[:MOST_OUTLIERS].tolist()
+        order = np.argsort(pictures.parts != first, kind="stable")[:most].tolist()
         found.append((name, pictures.take(order).hashes))
     return found
 

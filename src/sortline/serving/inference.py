@@ -10,6 +10,7 @@ from itertools import groupby
 
 import numpy as np
 from numpy.typing import NDArray
+from threadpoolctl import threadpool_limits
 
 from sortline.engine.classifier import Prediction
 from sortline.engine.image import Limits, Picture, read
@@ -79,6 +80,8 @@ class Inference:
 
     def start(self) -> None:
         """The threads take jobs."""
+        # What a detector multiplies is small, and BLAS's own threads would spin against these.
+        threadpool_limits(limits=1, user_api="blas")
         for worker in self._workers:
             worker.start()
 

@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from sortline.engine import golden, ood
+from sortline.engine import golden, ood, ood_scorers
 from sortline.engine.bundle import (
     QUANTISED,
     Bundle,
@@ -25,6 +25,7 @@ from sortline.engine.bundle import (
     Licences,
     Manifest,
     Memory,
+    OodChoice,
     Precision,
     npz,
     write_bundle,
@@ -32,7 +33,10 @@ from sortline.engine.bundle import (
 from sortline.engine.calibration import fit_temperature
 from sortline.engine.image import Preprocessing
 from sortline.engine.onnx_runtime import OnnxRuntime
+from sortline.engine.ood_statistics import fit_space, fit_statistics, spread_rows
 from sortline.engine.routing import Policy
+from sortline.training.ood_choice import Beforehand, choose_detector
+from sortline.training.probe import Labelled, one_thread
 
 # The parts of a bundle's memory by their number there.
 TRAIN, VALIDATION, TEST = 0, 1, 2
@@ -63,6 +67,11 @@ class Known:
             splits=self.splits.astype(np.uint8),
             prefixes=self.prefixes,
         )
+
+    def of(self, part: int) -> Labelled:
+        """Embeddings and labels of the pictures of a part."""
+        chosen = self.splits == part
+        return Labelled(embeddings=self.embeddings[chosen], labels=self.labels[chosen])
 
     def held_out(self) -> NDArray[np.bool_]:
         """The validation pictures, (N,); with the training pictures where they are too few to tell a threshold."""
@@ -98,14 +107,46 @@ class Origin:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Draft:
-    """A bundle's content but for figures and card: what the figures are then measured on."""
+    """A bundle's content but for figures and card: what the figures are then measured on. `detector` is that of the
+    bundle's own policy.
+    """
 
     manifest: Manifest
     files: Mapping[str, bytes]
+    detector: ood.Detector
 
 
-def draft_bundle(network: Network, known: Known, origin: Origin) -> Draft:
-    """Everything that follows from a network and its pictures.
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Detectors:
+    """Every detector that a network and its pictures allow, and the one chosen, where something could tell.
+
+    `arrays` are what a bundle keeps of them, `thresholds` each one's.
+    """
+
+    scorers: Mapping[str, ood.OodScorer]
+    reference: Mapping[str, NDArray[np.float32]]
+    thresholds: Mapping[str, float]
+    statistics: Mapping[str, NDArray[Any]]
+    choice: OodChoice | None
+
+    def stored(self) -> bytes:
+        """As ood.npz."""
+        return _stored({**self.reference, **self.statistics})
+
+    def of(self, policy: Policy) -> ood.Detector:
+        """The detector that a policy asks for."""
+        return ood.detector(
+            policy.detector,
+            self.reference,
+            self.thresholds,
+            policy.ood_threshold,
+            chosen=self.choice and self.choice.detector,
+            scorers=self.scorers,
+        )
+
+
+def draft_bundle(network: Network, known: Known, origin: Origin, before: Beforehand | None = None) -> Draft:
+    """Everything that follows from a network and its pictures; `before` is what its detectors are tried on besides.
 
     Temperature and OOD thresholds come from the validation pictures. Where those are fewer than 20 the temperature
     stays 1, and the thresholds come from the training pictures as well, which makes them too tight; without any picture
@@ -113,19 +154,15 @@ def draft_bundle(network: Network, known: Known, origin: Origin) -> Draft:
     """
     reference_runtime = OnnxRuntime(network.model)
     pictures = golden.draw(network.preprocessing.size)
-    held_out = known.held_out()
-    if held_out.any():
-        reference, thresholds = ood.fit(known.logits[held_out], known.embeddings[held_out].astype(np.float32))
-    else:
-        reference, thresholds = ood.never()
+    detectors = fit_detectors(known, network.head, before)
     arrays: dict[str, NDArray[Any]] = {"pixels": pictures, "logits": reference_runtime.infer(pictures).logits}
     if network.quantised is not None:
         arrays["int8_logits"] = OnnxRuntime(network.quantised).infer(pictures).logits
-    memory = known.memory()
+    memory, policy = known.memory(), Policy()
     files = {
         "model.onnx": network.model,
-        "ood.npz": npz(**reference),
-        "memory.npz": _stored(memory),
+        "ood.npz": detectors.stored(),
+        "memory.npz": _stored({field.name: getattr(memory, field.name) for field in fields(memory)}),
         "golden.npz": npz(**arrays),
     }
     if network.head is not None:
@@ -139,16 +176,52 @@ def draft_bundle(network: Network, known: Known, origin: Origin) -> Draft:
         preprocessing=network.preprocessing,
         temperature=temperature(known),
         precisions=network.precisions,
-        ood_thresholds=thresholds,
-        policy=Policy(),
+        ood_thresholds=dict(detectors.thresholds),
+        policy=policy,
         metrics={},
         dataset=Dataset(version=origin.version, hash=dataset_hash(known)),
         recipe=dict(origin.recipe),
         licences=origin.licences,
         files={},
         backbone=network.backbone,
+        ood_choice=detectors.choice,
     )
-    return Draft(manifest=manifest, files=files)
+    return Draft(manifest=manifest, files=files, detector=detectors.of(policy))
+
+
+def fit_detectors(known: Known, head: Head | None, before: Beforehand | None = None) -> Detectors:
+    """Every detector, fitted and tried.
+
+    What looks at embeddings is fitted on training pictures, and its threshold on validation: with fewer than 20 of
+    either there are only the detectors that look at logits, and nothing is chosen.
+    """
+    held_out = known.held_out()
+    if not held_out.any():
+        reference, thresholds = ood.never()
+        return Detectors(
+            scorers=ood.SCORERS, reference=reference, thresholds=thresholds, statistics={}, choice=None
+        )
+    logits, embeddings = known.logits[held_out], known.embeddings[held_out].astype(np.float32)
+    train, validation = known.of(TRAIN), known.of(VALIDATION)
+    if min(len(train), len(validation)) < FEWEST or len(np.unique(train.labels)) < 2:
+        reference, thresholds = ood.fit(logits, embeddings)
+        return Detectors(
+            scorers=ood.SCORERS, reference=reference, thresholds=thresholds, statistics={}, choice=None
+        )
+    before, rows = before or Beforehand(), spread_rows(train.labels)
+    some = train.embeddings[rows].astype(np.float32)
+    with one_thread():
+        statistics = fit_statistics(some, train.labels[rows], head, fit_space(some, near=before.basis))
+        scorers = ood_scorers.scorers(statistics, head)
+        reference, thresholds = ood.fit(logits, embeddings, scorers)
+        choice = choose_detector(train, validation, head, scorers, before)
+    return Detectors(
+        scorers=scorers,
+        reference=reference,
+        thresholds=thresholds,
+        statistics={**statistics, **(before.outliers.arrays() if before.outliers else {})},
+        choice=choice,
+    )
 
 
 def temperature(known: Known) -> float:
@@ -178,11 +251,10 @@ def finish(
     return write_bundle(folder, draft.manifest.model_copy(update=update), files)
 
 
-def _stored(memory: Memory) -> bytes:
-    """The memory as .npz, not compressed: float16 embeddings shrink by a tenth, and that would take half a second."""
+def _stored(arrays: Mapping[str, NDArray[Any]]) -> bytes:
+    """The arrays as .npz, not compressed: embeddings shrink by a tenth, and that would take half a second."""
     buffer = BytesIO()
-    arrays = {field.name: getattr(memory, field.name) for field in fields(memory)}
-    np.savez(buffer, **arrays)
+    np.savez(buffer, **arrays)  # type: ignore[arg-type]  # numpy types the keyword allow_pickle only
     return buffer.getvalue()
 
 

@@ -14,6 +14,7 @@ from sortline.engine.choice import candidates
 from sortline.engine.classifier import Classifier
 from sortline.evaluation import metrics
 from sortline.evaluation.card import ArithmeticFigures, OodFigures, TestFigures, TransferFigures
+from sortline.evaluation.detectors import WORDS
 
 # TrashNet's folders and the RealWaste class each one's photos belong to.
 TRASHNET = {
@@ -118,11 +119,13 @@ def arithmetic_figures(
 
 def ood_figures(answers: Answers, classifier: Classifier) -> OodFigures:
     """The default threshold for unknown items and what it does to known test photos."""
+    detector = classifier.default_detector
     return OodFigures(
-        method="energy (Liu et al. 2020)",
-        threshold=classifier.bundle.manifest.ood_thresholds["energy"],
+        method=WORDS[detector.name],
+        threshold=detector.threshold,
         chosen="The threshold is the 95 % quantile of the validation photos.",
         test_flagged=float(answers.flagged.mean()),
+        choice=classifier.bundle.manifest.ood_choice,
     )
 
 

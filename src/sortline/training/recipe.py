@@ -33,7 +33,8 @@ Outliers = Annotated[
     tuple[Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9-]{0,62}$")], ...],
     Field(
         max_length=8,
-        description="Lines whose pictures are of other things: the report says how well they are told apart.",
+        description="Lines whose pictures are of other things: the choice of a detector looks at some, and the report "
+        "says how well others are told apart.",
     ),
 ]
 # Values of a keyword argument of timm.create_model.

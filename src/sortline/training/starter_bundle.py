@@ -15,7 +15,9 @@ from sortline.engine.image import Preprocessing, read
 from sortline.engine.onnx_runtime import OnnxRuntime
 from sortline.engine.runtime import Outputs
 from sortline.training.assemble import Draft, Known, Network, Origin, draft_bundle
+from sortline.training.corruptions import PICTURES
 from sortline.training.export import linear_head, parity, to_onnx
+from sortline.training.ood_choice import Beforehand, outliers_of
 from sortline.training.quantise import PHOTOS, quantise
 from sortline.training.recipe import FinetuneRecipe
 from sortline.training.split import PARTS, Part
@@ -68,6 +70,7 @@ def draft_of(
         ),
         known,
         Origin(name=name, version=dataset, recipe=dataclasses.asdict(recipe), licences=licences),
+        Beforehand(outliers=outliers_of(OnnxRuntime(model), _spread(photos, "validation", PICTURES, how))),
     )
     tested = np.stack([read(p.path.read_bytes(), how).pixels for p in photos if p.part == "test"])
     figures = {"parity": dataclasses.asdict(parity(network, model, tested, recipe))}
@@ -76,9 +79,14 @@ def draft_of(
 
 def _calibration(photos: Sequence[LabelledPhoto], how: Preprocessing) -> list[NDArray[np.uint8]]:
     """Training photos from all over the set, each (1, S, S, 3)."""
-    train = [p for p in photos if p.part == "train"]
-    chosen = train[:: max(1, len(train) // PHOTOS)]
-    return [read(p.path.read_bytes(), how).pixels[None] for p in chosen]
+    return [pixels[None] for pixels in _spread(photos, "train", PHOTOS, how)]
+
+
+def _spread(photos: Sequence[LabelledPhoto], part: Part, count: int, how: Preprocessing) -> NDArray[np.uint8]:
+    """Some photos from all over a part, (n, S, S, 3)."""
+    those = [p for p in photos if p.part == part]
+    chosen = those[:: max(1, len(those) // count)]
+    return np.stack([read(p.path.read_bytes(), how).pixels for p in chosen])
 
 
 def _run(runtime: OnnxRuntime, photos: Sequence[LabelledPhoto], how: Preprocessing) -> Outputs:
