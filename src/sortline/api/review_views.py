@@ -346,6 +346,7 @@ def undone_list(done: Sequence[Undone], left: Sequence[NotUndone]) -> UndoneList
 
 def stats_view(found: ReviewFigures) -> StatsView:
     """The view of a line's figures."""
+    agreed, right = found.agreement, found.accuracy
     return StatsView(
         waiting=found.waiting,
         oldest=None if found.oldest is None else timestamp(found.oldest),
@@ -356,11 +357,10 @@ def stats_view(found: ReviewFigures) -> StatsView:
             PersonView(who=one.who, labels=one.labels, per_hour=one.per_hour, seconds=one.seconds)
             for one in found.people
         ],
-        agreement=found.agreement and AgreementView(kappa=found.agreement.kappa, pairs=found.agreement.pairs),
-        accuracy=found.accuracy
-        and AccuracyView(
-            value=found.accuracy.value, low=found.accuracy.low, high=found.accuracy.high, n=found.accuracy.n
-        ),
+        agreement=None if agreed is None else AgreementView(kappa=agreed.kappa, pairs=agreed.pairs),
+        accuracy=None
+        if right is None
+        else AccuracyView(value=right.value, low=right.low, high=right.high, n=right.n),
         confusions=[
             ConfusionView(predicted=one.predicted, label=one.label, n=one.n) for one in found.confusions
         ],

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import random
 import time
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from threading import Event
@@ -250,17 +250,33 @@ def _nearest(
     """Ids of items and their likeness to a vector (D,), the nearest first, out of the nearest clusters."""
     ids: list[str] = []
     rows: list[bytes] = []
-    for place in np.argsort(-(known.centres @ vector)) if known.ids else ():
-        if len(ids) >= _CANDIDATES:
-            break
-        more, theirs = clusters.vectors_of(session, known.ids[place], min(_OF_ONE, _CANDIDATES - len(ids)))
+    for together in _portions(known, np.argsort(-(known.centres @ vector)) if known.ids else ()):
+        most = _OF_ONE if len(together) == 1 else _CANDIDATES
+        more, theirs = clusters.vectors_of(session, together, most)
         ids += more
         rows += theirs
+        if len(ids) >= _CANDIDATES:
+            break
     if not ids:
         return []
     likeness = unpacked(rows) @ vector
     best = np.argsort(-likeness, kind="stable")[:limit]
     return [(ids[one], float(likeness[one])) for one in best]
+
+
+def _portions(known: clusters.Clusters, nearest: Iterable[int]) -> Iterator[list[int]]:
+    """Ids of clusters, the nearest first, to be looked at together: a large one alone, small ones some at a time."""
+    together: list[int] = []
+    total = 0
+    for place in nearest:
+        size = int(known.sizes[place])
+        if together and total + size > _OF_ONE:
+            yield together
+            together, total = [], 0
+        together.append(known.ids[place])
+        total += size
+    if together:
+        yield together
 
 
 def _spaces(session: Session, bundles: set[str]) -> dict[str, str]:

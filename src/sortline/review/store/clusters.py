@@ -165,15 +165,15 @@ def vector_of(session: Session, cluster_id: int, item_id: str) -> bytes | None:
     return session.scalar(query)
 
 
-def vectors_of(session: Session, cluster_id: int, limit: int) -> tuple[list[str], list[bytes]]:
-    """Ids and packed vectors of a cluster's newest items."""
-    query = (
-        select(review_vectors.c.item_id, review_vectors.c.vector)
-        .where(review_vectors.c.cluster_id == cluster_id)
-        .order_by(review_vectors.c.item_id.desc())
-        .limit(limit)
-    )
-    rows = session.execute(query).all()
+def vectors_of(session: Session, cluster_ids: Sequence[int], limit: int) -> tuple[list[str], list[bytes]]:
+    """Ids and packed vectors of items in some clusters, up to `limit`; of one cluster the newest."""
+    query = select(review_vectors.c.item_id, review_vectors.c.vector)
+    if len(cluster_ids) == 1:
+        query = query.where(review_vectors.c.cluster_id == cluster_ids[0])
+        query = query.order_by(review_vectors.c.item_id.desc())
+    else:
+        query = query.where(review_vectors.c.cluster_id.in_(cluster_ids))
+    rows = session.execute(query.limit(limit)).all()
     return [row.item_id for row in rows], [row.vector for row in rows]
 
 
@@ -192,7 +192,7 @@ def largest(session: Session, line_id: int, since: datetime, limit: int) -> list
         .order_by(waiting.desc(), _items.cluster_id.desc())
         .limit(limit)
     )
-    sizes = dict(session.execute(query).all())
+    sizes: dict[int, int] = dict(session.execute(query).all())
     newest = dict(
         session.execute(select(_clusters.id, _clusters.newest_at).where(_clusters.id.in_(list(sizes)))).all()
     )
