@@ -119,10 +119,10 @@ def test_own_settings_stand_beside_a_budget(busy: PolicyLine) -> None:
 
 
 def test_drifted_thresholds_are_flagged(server: RunningServer) -> None:
-    """After a fit that expects few unknown items, three hundred of them in a row are another rate."""
+    """After a fit that expects few unknown items, six hundred of them in a row are another rate."""
     line = PolicyLine(server)
     line.see(1000)
-    line.call("PUT", "/policy", json={"budget": {"reviews_per_day": 100}})
+    line.call("PUT", "/policy", json={"budget": {"reviews_per_day": 50, "items_per_day": 1000}})
     assert line.call("GET", "/policy")["drift"]["drifted"] is False
     with writing(server.services.engine) as session:
         fit = get_fit(session, line.live.id, line.live.model.bundle.hash)
@@ -204,3 +204,19 @@ def test_a_stated_coverage_gives_prediction_sets(server: RunningServer) -> None:
     assert members == [name for name in answer["probabilities"] if name in members]
     assert answer["reason"] == (None if len(members) == 1 else "ambiguous")
     line.call("PUT", "/policy", 422, json={"own": {"coverage": 1.0}})
+
+
+def test_when_versions_are_made_by_themselves_is_a_setting(server: RunningServer) -> None:
+    """Each part is changed alone, and null turns it off."""
+    line = PolicyLine(server)
+
+    def set_to(**change: object) -> tuple[object, object]:
+        found = line.call("PATCH", "", json=change)
+        return found["auto_version_labels"], found["auto_probe"]
+
+    assert set_to(auto_version_labels=200) == (200, False)
+    assert set_to(auto_probe=True) == (200, True)
+    assert set_to(default=None) == (200, True)
+    assert set_to(auto_version_labels=None) == (None, True)
+    line.call("PATCH", "", 422, json={"auto_version_labels": 0})
+    line.call("PATCH", "", 422, json={"retention": {"accepted_share": 1.5}})

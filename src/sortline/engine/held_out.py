@@ -9,8 +9,8 @@ from numpy.typing import NDArray
 
 from sortline.engine.bundle import Bundle
 
-# The validation part's number in a bundle's memory.
-_VALIDATION = 1
+# The parts of a bundle's memory by their number there.
+VALIDATION, TEST = 1, 2
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -25,8 +25,8 @@ class HeldOut:
         return len(self.labels)
 
 
-def held_out(bundle: Bundle) -> HeldOut | None:
-    """The bundle's validation pictures; None where its head is not linear or it remembers none.
+def held_out(bundle: Bundle, part: int = VALIDATION) -> HeldOut | None:
+    """The bundle's validation pictures, or another part's; None where its head is not linear or it remembers none.
 
     Logits come from float16 embeddings: on the starter bundle they differ by up to 0.01 from the network's own.
     """
@@ -34,7 +34,7 @@ def held_out(bundle: Bundle) -> HeldOut | None:
     if head is None:
         return None
     memory = bundle.memory()
-    chosen = memory.splits == _VALIDATION
+    chosen = memory.splits == part
     if not chosen.any():
         return None
     embeddings = memory.embeddings[chosen].astype(np.float32)

@@ -145,7 +145,7 @@ def fit(
         raise CannotFit("WasteX's rule has a fixed threshold; choose another detector")
     detector = judge.detector(policy)
     seen = _Seen(engine, line_id, judge.bundle, now)
-    known = _known(judge, detector, policy)
+    known = known_of(judge, detector, policy)
     view = View(
         known=known,
         traffic=seen.traffic(policy, judge),
@@ -196,7 +196,7 @@ def refit(engine: Engine, bundles_dir: Path, blobs: Blobs, line: Line, record: B
         budget = budget_of(line)
         if budget is None:
             return None
-        judge = Classifier(usable(record, bundles_dir, blobs), _Silent())
+        judge = Classifier(usable(record, bundles_dir, blobs), Silent())
         fitted = fit(engine, line.id, line.policy, judge, budget, datetime.now(UTC))
         with writing(engine) as session:
             set_fit(session, line.id, record.hash, settings=fitted.settings, expected=fitted.kept())
@@ -263,7 +263,7 @@ class _Seen:
         )
 
 
-def _known(judge: Classifier, detector: Detector, policy: Policy) -> Known:
+def known_of(judge: Classifier, detector: Detector, policy: Policy) -> Known:
     """The bundle's held-out pictures as thresholds judge them."""
     found = held_out(judge.bundle)
     if found is None or len(found) < FEWEST_KNOWN:
@@ -286,7 +286,7 @@ def _known(judge: Classifier, detector: Detector, policy: Policy) -> Known:
     )
 
 
-class _Silent:
+class Silent:
     """Stands where a network would: what a bundle remembers is judged without one."""
 
     name = "none"
