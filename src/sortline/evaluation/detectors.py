@@ -18,7 +18,8 @@ WORDS: Mapping[str, str] = {
 }
 NOTE = (
     "AUROC: the chance that an unknown picture is more unusual than a known one; FPR95, in brackets: the share of the "
-    "unknown let through where 95 % of the known are. Known are held-out pictures."
+    "unknown let through where 95 % of the known are. Known are held-out pictures. Of a class left out, head and "
+    "detectors know nothing; the network itself may have been trained on it, and then it is told apart too easily."
 )
 
 
