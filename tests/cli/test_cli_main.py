@@ -23,8 +23,6 @@ def test_version_is_the_packages(sortline: Sortline) -> None:
         (("classify", "--bundle", "nix", "a.jpg"), {}, "bundles in the package: waste"),
         (("bundles", "show", "nix"), {}, "known: waste"),
         (("up", "--trust", "10.0.0.0/8"), {}, "it does not say what the range may do"),
-        (("up", "--trust", "10.0.0.1/8=classify"), {}, "has host bits set"),
-        (("up", "--trust", "10.0.0.0/8=clasify"), {}, "there are: classify, review"),
         (("serve",), {"SORTLINE_RATE_LIMIT": "many"}, "write it as 600/minute"),
         (("up", "--host", "192.0.2.1", "--insecure"), {}, "no address of this machine"),
         (("serve", "--port", "99999"), {}, "--port is not valid"),
