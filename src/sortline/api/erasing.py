@@ -28,9 +28,16 @@ class Erased(BaseModel):
 
     erased: int
     already: int = Field(description="Those that were erased before.")
-    predictions: int = Field(description="Of a source: single predictions forgotten; their counts stay.")
     places: list[str] = Field(
         description="Files outside the data folder where erased pictures lay: whoever put them there deletes them."
+    )
+
+
+class Forgotten(Erased):
+    """What was erased of a source."""
+
+    predictions: int = Field(
+        description="Single predictions of the line that were forgotten; their counts stay."
     )
 
 
@@ -45,19 +52,16 @@ def erase_image(line: str, sha256: Hash, services: ServicesDep, live: LineDep) -
 
 
 @router.post("/erase", summary="Erase everything from a source")
-def erase_source(line: str, what: Origin, services: ServicesDep, live: LineDep) -> Erased:
-    """Every picture that came to the line from this source is gone for good."""
+def erase_source(line: str, what: Origin, services: ServicesDep, live: LineDep) -> Forgotten:
+    """Whatever came to the line from this source is gone for good: catalogued pictures, those that were set aside,
+    accepted ones that were kept, and single predictions.
+    """
     installation = services.installation
     done = erasing.erase_source(
         services.engine, installation.blobs, installation.thumbnails, live.id, what.source
     )
-    return _told(done)
+    return Forgotten(**_told(done).model_dump(), predictions=done.predictions)
 
 
 def _told(done: erasing.Erased) -> Erased:
-    return Erased(
-        erased=len(done.erased),
-        already=len(done.already),
-        predictions=done.predictions,
-        places=list(done.places),
-    )
+    return Erased(erased=len(done.erased), already=len(done.already), places=list(done.places))
