@@ -58,7 +58,7 @@ from sortline.training.assemble import TEST, TRAIN, VALIDATION, Detectors, Known
 from sortline.training.assess import TRASHNET
 from sortline.training.corruptions import PICTURES, corrupt
 from sortline.training.ood_choice import Beforehand, Outliers
-from sortline.training.probe import Labelled, fit_probe
+from sortline.training.probe import Labelled, fit_probe, one_thread
 from sortline.training.recipe import ProbeRecipe
 
 # WasteX's fixed rule, fitted to its own InceptionV3: unknown if energy is above, or the largest raw softmax below.
@@ -74,7 +74,7 @@ def main() -> None:
     parser.add_argument("--cache", type=Path, help="keep embeddings here (default: nowhere)")
     given = parser.parse_args()
     begun = time.perf_counter()
-    with _folder(given.cache) as cache:
+    with _folder(given.cache) as cache, one_thread():
         most = 200 if given.quick else 1000
         photos = realwaste()
         frozen = _Frozen(photos, cache, most)

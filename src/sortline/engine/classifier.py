@@ -15,6 +15,7 @@ from sortline.engine.choice import choose
 from sortline.engine.conformal import ConformalSets, conformal_sets
 from sortline.engine.held_out import held_out
 from sortline.engine.image import Limits, Picture, Preprocessing, read, resize
+from sortline.engine.ood_scorers import energy as energy_of
 from sortline.engine.ood_scorers import scorers
 from sortline.engine.routing import Policy
 from sortline.engine.runtime import Outputs, Runtime
@@ -122,7 +123,7 @@ class Classifier:
         probabilities = softmax(outputs.logits, self._temperature)
         best = probabilities.argmax(axis=1)
         found = (detector or self.default_detector)(outputs.logits, outputs.embedding)
-        energy = ood.energy(outputs.logits)
+        energy = energy_of(outputs.logits)
         brightness, sharpness = quality.measure(images)
         embedding = outputs.embedding.astype(np.float16)
         within = None if sets is None else sets(probabilities)

@@ -64,11 +64,16 @@ class Mahalanobis:
 
     def __call__(self, logits: Floats, embedding: Floats) -> Floats:
         """See `OodScorer`."""
-        return self.nearest((embedding - self.mean) @ self.basis)
+        return self.nearest(self.places(embedding))
 
-    def nearest(self, space: Floats) -> Floats:
+    def places(self, embedding: Floats) -> Floats:
+        """Where embeddings lie in the space, (N, K)."""
+        centred: Floats = embedding - self.mean
+        return centred @ self.basis
+
+    def nearest(self, places: Floats) -> Floats:
         """The distance of points (N, K) of the space."""
-        round_ = space @ self.whitening
+        round_: Floats = places @ self.whitening
         score: Floats = _square_distances(round_, self.means).min(axis=1)
         return score
 
@@ -82,8 +87,9 @@ class RelativeMahalanobis:
 
     def __call__(self, logits: Floats, embedding: Floats) -> Floats:
         """See `OodScorer`."""
-        space = (embedding - self.classes.mean) @ self.classes.basis
-        score: Floats = self.classes.nearest(space) - np.square(space) @ (1 / self.variance)
+        places = self.classes.places(embedding)
+        score: Floats = self.classes.nearest(places)
+        score -= np.square(places) @ (1 / self.variance)
         return score
 
 

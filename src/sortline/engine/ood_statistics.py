@@ -208,7 +208,8 @@ def unit(x: Floats) -> Floats:
 
 
 def _lengths(x: Floats) -> Floats:
-    return np.maximum(np.sqrt(np.einsum("nd,nd->n", x, x)), np.float32(1e-12))
+    found: Floats = np.maximum(np.sqrt(np.einsum("nd,nd->n", x, x)), np.float32(1e-12))
+    return found
 
 
 def _vim(x: Floats, inside: Floats, space: Arrays, head: Head) -> dict[str, NDArray[Any]]:
@@ -217,14 +218,19 @@ def _vim(x: Floats, inside: Floats, space: Arrays, head: Head) -> dict[str, NDAr
     About that point o the second moment is the covariance and (mean − o)(mean − o)ᵀ, so its first directions are looked
     for in the span of the first of the covariance and mean − o: exactly, where the basis spans everything.
     """
-    mean, basis, variance = (space[f"pca.{name}"] for name in ("mean", "basis", "variance"))
-    origin = -(np.linalg.pinv(head.weight) @ head.bias).astype(np.float32)
+    mean: Floats = space["pca.mean"]
+    basis: Floats = space["pca.basis"]
+    variance: Floats = space["pca.variance"]
+    origin: Floats = -(np.linalg.pinv(head.weight) @ head.bias).astype(np.float32)
     span = vim_span(basis, mean, origin, basis.shape[1] + (basis.shape[1] < basis.shape[0]))
-    away, beyond = span.T @ (mean - origin), (x - mean) @ span[:, len(variance) :]
+    moved: Floats = mean - origin
+    away: Floats = span.T @ moved
+    beyond = (x - mean) @ span[:, len(variance) :]
     spread = np.concatenate([variance, np.square(beyond).mean(axis=0)])
     _, vectors = np.linalg.eigh(np.outer(away, away).astype(np.float64) + np.diag(spread))
     first = vectors[:, ::-1][:, : max(1, basis.shape[1] // 2)].astype(np.float32)
-    distance = _left(x - origin, (np.concatenate([inside, beyond], axis=1) + away) @ first)
+    from_origin: Floats = np.concatenate([inside, beyond], axis=1) + away
+    distance = _left(x - origin, from_origin @ first)
     largest = (x @ head.weight.T + head.bias).max(axis=1).mean()
     alpha = float(largest / max(float(distance.mean()), 1e-12))
     return {"vim.origin": origin, "vim.basis": first, "vim.alpha": np.array(alpha, np.float32)}
@@ -241,7 +247,8 @@ def vim_span(basis: Floats, mean: Floats, origin: Floats, directions: int) -> Fl
 
 def residual(x: Floats, origin: Floats, principal: Floats) -> Floats:
     """How far rows (N, D) lie from the principal directions (D, d) through the origin, (N,)."""
-    return _left(x - origin, (x - origin) @ principal)
+    centred: Floats = x - origin
+    return _left(centred, centred @ principal)
 
 
 def _left(centred: Floats, within: Floats) -> Floats:

@@ -297,7 +297,7 @@ def _corrupted(ask: Asker, data: TrainingData, model: bytes, how: Preprocessing)
     rows = np.flatnonzero(data.pictures.parts == VALIDATION)
     spread = np.unique(np.linspace(0, len(rows) - 1, min(PICTURES, len(rows))).astype(int))
     source = Source(engine=ask.engine, blobs=ask.blobs)
-    pixels = source.pixels([data.pictures.hashes[row] for row in rows[spread]], how) if len(rows) else ()
+    pixels = source.pixels([data.pictures.hashes[row] for row in rows[spread]], how)
     return outliers_of(OnnxRuntime(model), pixels) if len(pixels) else None
 
 

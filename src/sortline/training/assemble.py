@@ -123,7 +123,7 @@ class Detectors:
     `arrays` are what a bundle keeps of them, `thresholds` each one's.
     """
 
-    scorers: Mapping[str, ood.OodScorer]
+    scorers: Mapping[str, ood_scorers.OodScorer]
     reference: Mapping[str, NDArray[np.float32]]
     thresholds: Mapping[str, float]
     statistics: Mapping[str, NDArray[Any]]
@@ -140,7 +140,7 @@ class Detectors:
             self.reference,
             self.thresholds,
             policy.ood_threshold,
-            chosen=self.choice and self.choice.detector,
+            chosen=self.choice.detector if self.choice else None,
             scorers=self.scorers,
         )
 

@@ -209,7 +209,8 @@ def _score(figures: list[OodTrial], name: str) -> float:
     """The mean of near and far, or what there is of them."""
     rows = [one for one in figures if one.detector == name]
     groups = [[one.auroc for one in rows if (one.against == NEAR) is near] for near in (True, False)]
-    return float(np.mean([np.mean(group) for group in groups if group] or [0.0]))
+    means = [float(np.mean(group)) for group in groups if group]
+    return sum(means) / max(1, len(means))
 
 
 def _why(best: str, order: Mapping[str, float], figures: list[OodTrial]) -> str:
