@@ -27,6 +27,7 @@ from sortline.api import (
     jobs,
     keys,
     lines,
+    model_uploads,
     models,
     older_clients,
     older_pictures,
@@ -39,6 +40,7 @@ from sortline.api import (
     review_files,
     run_files,
     runs,
+    staged,
     versions,
 )
 from sortline.api.description import describe
@@ -67,6 +69,7 @@ ROUTERS = (
     imports.located,
     versions.reads,
     versions.writes,
+    staged.router,
     insights.router,
     policy.reads,
     policy.writes,
@@ -74,6 +77,7 @@ ROUTERS = (
     models.reads,
     models.files,
     models.writes,
+    model_uploads.router,
     promotions.router,
     runs.reads,
     runs.writes,

@@ -45,6 +45,7 @@ class ClassView(BaseModel):
     )
     position: int = Field(description="Counts from 0 in the order the line learned them.")
     created_at: str
+    tip: str | None = Field(description="What is to be done with a thing of this class.")
     pictures: Counts
 
 
@@ -85,6 +86,12 @@ class ClassChange(BaseModel):
     name: ClassName | None = Field(default=None, description="Its new name; the old one keeps leading to it.")
     retired: bool | None = Field(
         default=None, description="True: given to no new pictures. False: a class again, merged or retired."
+    )
+    tip: str | None = Field(
+        default=None,
+        max_length=500,
+        pattern=r"^[^\x00]*$",
+        description="What is to be done with a thing of it; empty: nothing is said.",
     )
 
 
@@ -142,7 +149,7 @@ def post_class(
     return view
 
 
-@writes.patch("/{name:path}", summary="Rename, retire or restore a class")
+@writes.patch("/{name:path}", summary="Change a class")
 def patch_class(
     line: str, name: ClassName, change: ClassChange, services: ServicesDep, live: LineDep, who: Who
 ) -> ClassView:
@@ -154,6 +161,8 @@ def patch_class(
             found = act(session, live.id, name, who=who)
         if change.name is not None:
             found = registry.rename_class(session, live.id, found.name, change.name, who=who)
+        if change.tip is not None:
+            found = registry.set_tip(session, live.id, found.name, change.tip)
         view = _view(session, live.id, found)
     services.follower.refresh()
     return view
@@ -190,6 +199,7 @@ def _views(session: Session, line_id: int) -> list[ClassView]:
             aliases=sorted(set(aliases.get(one.id, [])) - {one.name}),
             position=one.position,
             created_at=timestamp(one.created_at),
+            tip=one.tip,
             pictures=_counts({split: counts.get((one.id, split), 0) for split in Split}),
         )
         for one in classes

@@ -1,4 +1,4 @@
-"""The page for people, the API's description, and their files."""
+"""The web app for people, the API's description, and their files."""
 
 from pathlib import Path
 from typing import Any
@@ -11,6 +11,7 @@ from starlette.staticfiles import StaticFiles
 from sortline import __version__
 from sortline.api.access import open_to_all
 from sortline.api.answers import encoded
+from sortline.api.webapp_files import WebApp
 
 PAGE = Path(__file__).parent / "page"
 
@@ -46,9 +47,10 @@ class FreshFiles(StaticFiles):
 
 @router.get("/")
 async def root(request: Request) -> Response:
-    """The page for a browser, what is here for anything else."""
+    """The web app for a browser, what is here for anything else."""
     if "text/html" in request.headers.get("accept", ""):
-        return FileResponse(PAGE / "index.html", headers={"Cache-Control": "no-cache", "Vary": "Accept"})
+        page: WebApp = request.app.router.default
+        return page.index()
     return encoded(
         {"message": "Sortline: a sorting line for images", "version": __version__, "endpoints": ENDPOINTS}
     )
@@ -61,6 +63,8 @@ async def docs() -> Response:
 
 
 def mount(app: FastAPI) -> None:
-    """The files of both pages."""
+    """The files of the description, and the web app for whatever no route takes."""
     app.mount("/api/docs/assets", FreshFiles(directory=swagger_ui_bundle.swagger_ui_path))
     app.mount("/static", FreshFiles(directory=PAGE))
+    # Not a mount at the root: that would take a wrong method on one of our routes for a missing file.
+    app.router.default = WebApp()

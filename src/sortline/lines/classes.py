@@ -121,6 +121,17 @@ def rename_class(session: Session, line_id: int, name: str, to: str, *, who: str
     return _get(session, found.id)
 
 
+def set_tip(session: Session, line_id: int, name: str, tip: str | None) -> Class:
+    """The class with what is to be done with its things; None: nothing is said.
+
+    Raises:
+        UnknownClass: the line has no such class.
+    """
+    found = resolve_class(session, line_id, name)
+    session.execute(update(classes).where(classes.c.id == found.id).values(tip=tip or None))
+    return _get(session, found.id)
+
+
 def retire_class(session: Session, line_id: int, name: str, *, who: str) -> Class:
     """The class, retired: it is given to no new pictures; those that have it keep it.
 
@@ -203,6 +214,7 @@ _COLUMNS = (
     classes.c.retired_at,
     classes.c.merged_into,
     classes.c.created_at,
+    classes.c.tip,
 )
 
 

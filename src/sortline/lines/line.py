@@ -54,7 +54,8 @@ class PolicyFit:
 class Class:
     """A label a line knows; `position` counts from 0 in the order the line learned them.
 
-    A retired class is given to no new pictures. `merged_into` is the id of the class that took its place.
+    A retired class is given to no new pictures. `merged_into` is the id of the class that took its place. `tip` says
+    what is to be done with a thing of this class.
     """
 
     id: int
@@ -63,6 +64,7 @@ class Class:
     retired_at: datetime | None
     merged_into: int | None
     created_at: datetime
+    tip: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -67,6 +67,8 @@ classes = Table(
     Column("position", Integer, nullable=False),
     Column("retired_at", UtcDateTime),
     Column("merged_into", Integer),
+    # What is to be done with a thing of this class, for whoever holds it.
+    Column("tip", String(500)),
     Column("created_at", UtcDateTime, nullable=False),
     UniqueConstraint("line_id", "name"),
 )

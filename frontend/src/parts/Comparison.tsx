@@ -1,0 +1,138 @@
+/** Two models beside each other: figures, class by class, confusion, mistakes. */
+
+import { SimpleGrid, Stack, Table, Text } from "@mantine/core";
+import { useLine } from "../shell/line";
+import { words } from "../words";
+import { Card, Figure, Rows } from "./Cards";
+import { Confusion } from "./Confusion";
+import type { Comparison, Figures, View } from "./comparison";
+import { judged } from "./comparison";
+import { count, percent, points } from "./format";
+import { Empty } from "./States";
+
+const t = words.models;
+// Of pictures that only a bundle remembers there is the hash's beginning, and no picture.
+const WHOLE_HASH = 64;
+
+export function ComparisonView(props: { comparison: Comparison; before: string; after: string }) {
+  const view = judged(props.comparison);
+  if (!view) return <Empty title={t.noFigures} />;
+  return (
+    <Stack>
+      <Text size="sm" c="dimmed">
+        {t.sameFigures(view.images)}
+      </Text>
+      <Headline before={view.live} after={view.candidate} />
+      <PerClass view={view} before={props.before} after={props.after} />
+      <SimpleGrid cols={{ base: 1, xl: view.live ? 2 : 1 }}>
+        {view.live && (
+          <Card title={`${t.before}: ${props.before}`}>
+            <Confusion
+              classes={view.classes}
+              matrix={view.live.confusion}
+              elsewhere={view.elsewhere}
+              label={`${t.confusion} ${props.before}`}
+            />
+          </Card>
+        )}
+        <Card title={`${t.after}: ${props.after}`}>
+          <Confusion
+            classes={view.classes}
+            matrix={view.candidate.confusion}
+            elsewhere={view.elsewhere}
+            label={`${t.confusion} ${props.after}`}
+          />
+        </Card>
+      </SimpleGrid>
+      <Mistakes mistakes={props.comparison.mistakes} />
+    </Stack>
+  );
+}
+
+function Headline({ before, after }: { before: Figures | null; after: Figures }) {
+  const rows: [string, number | null | undefined, number | null | undefined][] = [
+    [t.accuracy, before?.accuracy?.value, after.accuracy?.value],
+    [t.macroF1, before?.macro_f1, after.macro_f1],
+    [t.ece, before?.calibration?.error, after.calibration?.error],
+  ];
+  return (
+    <SimpleGrid cols={{ base: 1, sm: 3 }}>
+      {rows.map(([label, was, is]) => (
+        <Figure
+          key={label}
+          label={label}
+          value={percent(is)}
+          note={
+            was === null || was === undefined
+              ? undefined
+              : `${t.before}: ${percent(was)} (${points((is ?? 0) - was)})`
+          }
+        />
+      ))}
+    </SimpleGrid>
+  );
+}
+
+function PerClass({ view, before, after }: { view: View; before: string; after: string }) {
+  return (
+    <Card title={t.perClass}>
+      <Rows
+        label={t.perClass}
+        head={[t.class, t.tested, `${t.recall}: ${before}`, `${t.recall}: ${after}`, t.change]}
+      >
+        {view.changes.map((one) => (
+          <Table.Tr key={one.name}>
+            <Table.Td>{one.name}</Table.Td>
+            <Table.Td>{count(one.support)}</Table.Td>
+            <Table.Td>{percent(one.live?.recall)}</Table.Td>
+            <Table.Td>{percent(one.candidate?.recall)}</Table.Td>
+            <Table.Td>
+              <Change value={one.recall_change} />
+            </Table.Td>
+          </Table.Tr>
+        ))}
+      </Rows>
+    </Card>
+  );
+}
+
+export function Change({ value }: { value: number | null | undefined }) {
+  const colour = !value || Math.abs(value) < 0.0005 ? "dimmed" : value > 0 ? "green" : "red";
+  return (
+    <Text span c={colour} fw={600} className="sl-digits">
+      {points(value)}
+    </Text>
+  );
+}
+
+function Mistakes({ mistakes }: { mistakes: Comparison["mistakes"] }) {
+  const line = useLine();
+  if (mistakes.length === 0) return <Card title={t.mistakes}>{t.noMistakes}</Card>;
+  return (
+    <Card title={t.mistakes}>
+      <div className="sl-grid">
+        {mistakes.map((one) => (
+          <figure key={one.key} style={{ margin: 0 }}>
+            {one.key.length === WHOLE_HASH ? (
+              <img
+                className="sl-thumb"
+                src={`/api/v1/lines/${encodeURIComponent(line.name)}/images/${one.key}/thumbnail`}
+                alt={t.mistake(one.truth, one.predicted)}
+                loading="lazy"
+              />
+            ) : (
+              <div className="sl-thumb" />
+            )}
+            <figcaption>
+              <Text size="xs">{t.mistake(one.truth, one.predicted)}</Text>
+              <Text size="xs" c="dimmed">
+                {percent(one.confidence)}
+                {one.live ? `, ${t.liveSaid(one.live)}` : ""}
+              </Text>
+            </figcaption>
+          </figure>
+        ))}
+      </div>
+    </Card>
+  );
+}
