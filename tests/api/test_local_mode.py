@@ -2,7 +2,7 @@
 
 import httpx
 
-from sortline.cli.links import address, sign_in_link
+from sortline.cli.links import base_url, sign_in_link
 from sortline.settings import Settings
 from tests.pictures import photo
 from tests.running import RunningServer
@@ -52,5 +52,5 @@ def test_the_printed_link_signs_in_this_machines_admin_once(server: RunningServe
 
 def test_the_link_is_one_that_a_browser_here_can_open() -> None:
     """Whatever the address listened on."""
-    found = [address(Settings(host=host), 8000) for host in ("127.0.0.1", "0.0.0.0", "::", "::1")]
+    found = [base_url(Settings(host=host), 8000) for host in ("127.0.0.1", "0.0.0.0", "::", "::1")]
     assert found == ["http://127.0.0.1:8000"] * 2 + ["http://[::1]:8000"] * 2

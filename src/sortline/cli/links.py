@@ -39,7 +39,7 @@ def sign_in_link(engine: Engine, settings: Settings) -> Link | None:
         return Link(words="set up ", path=f"/setup#token={token}")
 
 
-def address(settings: Settings, port: int) -> str:
+def base_url(settings: Settings, port: int) -> str:
     """Where a browser on this machine finds the server."""
     host = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(settings.host, settings.host)  # noqa: S104  # compared only
     return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"

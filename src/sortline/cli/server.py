@@ -17,7 +17,7 @@ from sortline.accounts.trust import trust_of
 from sortline.api import edge
 from sortline.api.app import create_app
 from sortline.cli import logs
-from sortline.cli.links import Link, address, sign_in_link
+from sortline.cli.links import Link, base_url, sign_in_link
 from sortline.errors import SortlineError
 from sortline.settings import Settings
 from sortline.wiring import installation
@@ -112,7 +112,7 @@ def bind(host: str, port: int) -> socket.socket:
 
 def announce(settings: Settings, port: int, seconds: float, link: Link | None = None) -> None:
     """Tells the address, how to sign in, and how to send a first photo."""
-    base = address(settings, port)
+    base = base_url(settings, port)
     console = Console(highlight=False, soft_wrap=True)
     console.print(f"[bold green]Sortline {__version__} is ready[/] after {seconds:.1f} s: [bold]{base}[/]")
     if link is not None:

@@ -108,7 +108,7 @@ def remove(name: Name, data_dir: DataDir = None) -> None:
 @app.command("link")
 def link(host: Host = None, port: Port = None, data_dir: DataDir = None) -> None:
     """Print a new one-time link, as the start of a server does: --host and --port as it has them."""
-    from sortline.cli.links import address, sign_in_link
+    from sortline.cli.links import base_url, sign_in_link
 
     chosen = settings(host=host, port=port, data_dir=data_dir)
     with _engine(data_dir) as engine:
@@ -118,7 +118,7 @@ def link(host: Host = None, port: Port = None, data_dir: DataDir = None) -> None
             "There is an admin already, who signs in by password: sortline users password NAME", err=True
         )
         raise typer.Exit(1)
-    typer.echo(address(chosen, chosen.port) + found.path)
+    typer.echo(base_url(chosen, chosen.port) + found.path)
 
 
 @contextmanager
