@@ -11,7 +11,7 @@ from sortline.api.answers import Model, timestamp
 from sortline.api.deps import LineDep, ServicesDep
 from sortline.api.jobs import StateName
 from sortline.api.parameters import moment
-from sortline.api.review_views import AccuracyView
+from sortline.api.review_stats import AccuracyView
 from sortline.api.run_views import RunView, run_views
 from sortline.db.session import reading
 from sortline.flows.dashboard import Dashboard, Span, dashboard

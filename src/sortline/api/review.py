@@ -12,6 +12,7 @@ from sortline.api.answers import timestamp
 from sortline.api.deps import LineDep, ServicesDep
 from sortline.api.image_views import naming
 from sortline.api.parameters import Cursor, Id, Limit, Words, moment
+from sortline.api.review_stats import StatsView, stats_view
 from sortline.db.session import reading, writing
 from sortline.flows.review import decide
 from sortline.flows.review_figures import review_figures
@@ -166,10 +167,10 @@ def get_stats(
     services: ServicesDep,
     live: LineDep,
     days: Annotated[int, Query(ge=1, le=366, description="How many, today included.")] = 30,
-) -> views.StatsView:
+) -> StatsView:
     """What waits, how fast people label and how far they agree, and how right the accepted answers are."""
     with reading(services.engine) as session:
-        return views.stats_view(review_figures(session, live.id, days=days))
+        return stats_view(review_figures(session, live.id, days=days))
 
 
 @router.get("/settings", summary="Show how a line reviews")

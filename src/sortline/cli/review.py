@@ -72,7 +72,7 @@ def stats(
     data_dir: DataDir = None,
 ) -> None:
     """Show what waits, how fast people label and agree, and how right the accepted answers are."""
-    from sortline.api.review_views import stats_view
+    from sortline.api.review_stats import stats_view
     from sortline.db.session import reading
     from sortline.flows.review_figures import review_figures
     from sortline.lines.store import get_line

@@ -33,7 +33,7 @@ COUNTED = 10_000
 # Items put into clusters in one transaction, which takes some 20 ms.
 _AT_ONCE = 100
 # Vectors looked at for what looks like a picture, of its nearest clusters; of one cluster so many, the newest.
-_CANDIDATES, _OF_ONE = 3000, 1500
+_CANDIDATES, _OF_ONE = 1200, 600
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
