@@ -138,7 +138,7 @@ def principal(centred: Floats, dimensions: int, near: Floats | None = None) -> t
         values, vectors = np.linalg.eigh(centred.T @ centred / len(centred))
         return np.ascontiguousarray(vectors[:, order]), np.maximum(values[order], 0)
     drawn = np.random.default_rng(0).standard_normal((width, dimensions + _SPARE)).astype(np.float32)
-    around = drawn if near is None else np.concatenate([near, drawn[:, :_SPARE]], axis=1)
+    around = drawn if near is None else np.concatenate([near, drawn[:, near.shape[1] :]], axis=1)
     for _ in range(_ROUNDS if near is None else 1):
         around, _ = np.linalg.qr(centred.T @ (centred @ around))
     inside = centred @ around

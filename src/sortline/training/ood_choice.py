@@ -26,7 +26,7 @@ from sortline.training.probe import Labelled, fit_probe
 NEAR = "a class left out"
 # Held-out pictures of a class without which leaving it out tells nothing; classes that are left out at most; training
 # pictures that a quick head and its statistics are fitted on.
-FEWEST_OF_A_CLASS, MOST_CLASSES, MOST_PICTURES = 5, 10, 1500
+FEWEST_OF_A_CLASS, MOST_CLASSES, MOST_PICTURES = 5, 6, 1000
 # Dimensions of the space in which those of fewer classes are looked for.
 _WIDE = 256
 # The strength of a quick head's regularisation: in the middle of those that a probe tries.
@@ -115,7 +115,7 @@ def choose_detector(
     if head is None:
         return None
     taken = [one for one in before.near if one.detector in fitted]
-    found = taken or _mean(_left_out(train, held_out, tuple(fitted)))
+    found = taken or _mean(_left_out(train, held_out, tuple(fitted), before.basis))
     if before.outliers is not None:
         found = found + _outlying(held_out, head, fitted, before.outliers)
     if not found:
@@ -128,7 +128,9 @@ def choose_detector(
     return OodChoice(detector=best, why=why, trials=tuple(found))
 
 
-def _left_out(train: Labelled, held_out: Labelled, names: tuple[str, ...]) -> list[OodTrial]:
+def _left_out(
+    train: Labelled, held_out: Labelled, names: tuple[str, ...], near: Floats | None
+) -> list[OodTrial]:
     """Figures of every detector for every class left out."""
     count = np.bincount(held_out.labels, minlength=int(train.labels.max(initial=0)) + 1)
     able = [one for one in np.unique(train.labels).tolist() if count[one] >= FEWEST_OF_A_CLASS]
@@ -136,7 +138,7 @@ def _left_out(train: Labelled, held_out: Labelled, names: tuple[str, ...]) -> li
         return []
     rows = spread_rows(train.labels, MOST_PICTURES)
     some, labels = train.embeddings[rows].astype(np.float32), train.labels[rows]
-    space = fit_space(some, _WIDE)
+    space = fit_space(some, _WIDE, near)
     inside = (some - space["pca.mean"]) @ space["pca.basis"]
     x = held_out.embeddings.astype(np.float32)
     found = []
