@@ -47,7 +47,7 @@ NEW = ("Textile Trash", "Vegetation")
 STRATEGIES = ("queue", "random", "uncertain")
 FOREIGN = ""
 # Of the seven known classes so many training photos are there from the beginning.
-_FIRST = 40
+_FIRST = 100
 _PATIENCE_S = 600.0
 
 
@@ -191,7 +191,7 @@ class Reviewer:
         bundle = self.client.get(f"/api/v1/lines/{self.line}").raise_for_status().json()["model"]["hash"]
         verdict = "" if run["verdict"] is None else run["verdict"]["text"]
         if run["bundle"] is None or bundle != run["bundle"]["hash"]:
-            print(f"  {self.how}: day {day}: not promoted: {verdict} {run['verdict']}", flush=True)
+            print(f"  {self.how}: day {day}: not promoted: {verdict}", flush=True)
         else:
             self.knows = set(run["bundle"].get("classes") or self._classes())
             for name in NEW:

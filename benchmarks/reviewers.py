@@ -47,7 +47,7 @@ from sortline.storage.local import LocalBlobs
 
 CLASSES = ("Glass", "Metal")
 _LEASE_S = 1
-_STALLED_S = 120.0
+_STALLED_S = 1200.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -9,7 +9,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from sortline.api.answers import timestamp
 from sortline.api.errors import TYPE, describe
 from sortline.api.image_views import Naming
-from sortline.api.parameters import ClassName
+from sortline.api.parameters import ClassName, moment
 from sortline.errors import SortlineError
 from sortline.flows.review import Answers, Ask
 from sortline.flows.review_queue import Kind, Similar
@@ -260,7 +260,7 @@ def asks(given: Sequence[NewDecision]) -> list[Ask]:
             action=one.action,
             class_name=one.class_,
             new_class=one.new_class,
-            until=one.until,
+            until=moment("until", one.until),
             ms=one.ms,
             key=one.key,
         )

@@ -17,6 +17,7 @@ from sqlalchemy import Engine
 from sortline.catalogue.store.images import embeddings_of
 from sortline.db.session import Session, reading, writing
 from sortline.flows.bundles_of_line import backbone_of
+from sortline.lines.store import list_lines
 from sortline.registry import store as registry
 from sortline.review import lease as leases
 from sortline.review import order
@@ -141,7 +142,8 @@ def kinds(engine: Engine, line_id: int, *, limit: int, days: int = 7, examples: 
 def gather_next(engine: Engine, stop: Event) -> bool:
     """Whether a line had items in no cluster; some are in one now. Part of the worker's upkeep."""
     with reading(engine) as session:
-        line_id = clusters.line_with_loose_items(session)
+        lines = [line.id for line in list_lines(session)]
+        line_id = next((one for one in lines if clusters.loose_items(session, one, 1)), None)
     if line_id is None:
         return False
     begun = time.perf_counter()

@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 
 from sortline.catalogue.store.clock import lock_catalogue
+from sortline.catalogue.store.images import erased
 from sortline.db.ids import new_id
 from sortline.db.session import Session, writing
 from sortline.errors import SortlineError
@@ -94,7 +95,7 @@ def _undo(session: Session, tools: Tools, line_id: int, decision_id: str, who: s
         raise UnknownDecision(decision_id)
     if decision_id in undone(made):
         raise AlreadyUndone(decision_id)
-    if item.state == "erased":
+    if erased(session, [item.image_sha256]):
         raise ErasedPicture(item.image_sha256)
     return _settle(session, tools, item, made, event)
 

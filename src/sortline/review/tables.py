@@ -87,7 +87,8 @@ for _facet in (_items.control, _items.reason, _items.class_name, _items.cluster_
     )
 _partial("ix_review_items_held", text("lease_by IS NOT NULL"), _items.line_id, _items.lease_by)
 _partial("ix_review_items_decided", text("decided_at IS NOT NULL"), _items.line_id, _items.decided_at)
-_partial("ix_review_items_loose", text("cluster_id IS NULL"), _items.line_id, _items.id)
+_loose = text(f"cluster_id IS NULL AND {IS_WAITING.text}")
+_partial("ix_review_items_loose", _loose, _items.line_id, _items.id)
 Index("ix_review_items_prediction_id", _items.prediction_id)
 Index("ix_review_items_image_sha256", _items.image_sha256)
 

@@ -79,12 +79,6 @@ def loose_items(session: Session, line_id: int, limit: int, *, lock: bool = Fals
     return [Loose(**row._mapping) for row in session.execute(query)]
 
 
-def line_with_loose_items(session: Session) -> int | None:
-    """A line that has waiting items in no cluster; None where none has."""
-    query = select(_items.line_id).where(_items.cluster_id.is_(None), IS_WAITING).limit(1)
-    return session.scalar(query)
-
-
 def clusters_of(session: Session, line_id: int, space: str) -> Clusters:
     """The clusters of a line in a space, oldest first."""
     query = select(_clusters.id, _clusters.centre, _clusters.size).where(

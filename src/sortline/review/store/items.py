@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from functools import cache
 from typing import Any
 
-from sqlalchemy import ColumnElement, Executable, bindparam, func, select, update
+from sqlalchemy import ColumnElement, Executable, Select, bindparam, func, select, update
 
 from sortline.db import upsert
 from sortline.db.ids import new_id
@@ -101,7 +101,7 @@ def list_items(
     Raises:
         BadCursor: the cursor is not one of ours.
     """
-    query = select(review_items).where(_columns.line_id == line_id, *_conditions(wanted))
+    query = select(review_items).where(*_conditions(line_id, wanted))
     if cursor is not None:
         query = query.where(older_than(cursor, _columns.at, _columns.id))
     query = query.order_by(_columns.at.desc(), _columns.id.desc()).limit(limit + 1)
@@ -122,8 +122,11 @@ def change_items(session: Session, rows: Sequence[Mapping[str, Any]]) -> None:
 
 
 def erase_items(session: Session, hashes: Sequence[str]) -> None:
-    """No item of these pictures, up to 500, waits any more on any line, and nothing tells what they looked like."""
-    ids = select(_columns.id).where(_columns.image_sha256.in_(hashes))
+    """No item of these pictures, up to 500, waits any more on any line, and nothing tells what they looked like.
+
+    What was decided stays, for the counts.
+    """
+    ids = select(_columns.id).where(_columns.image_sha256.in_(hashes), IS_WAITING)
     found = list(session.scalars(ids))
     for start in range(0, len(found), 500):
         part = found[start : start + 500]
@@ -169,8 +172,21 @@ def _opening(database: str) -> Executable:
     ).returning(review_items.c.line_id, review_items.c.image_sha256, review_items.c.id)
 
 
-def _conditions(wanted: ItemFilter) -> list[ColumnElement[bool]]:
+def _of_cluster(line_id: int, cluster_id: int) -> Select[tuple[str]]:
+    waiting = select(_columns.id).where(
+        _columns.line_id == line_id, _columns.cluster_id == cluster_id, IS_WAITING
+    )
+    return waiting.correlate(None)
+
+
+def _conditions(line_id: int, wanted: ItemFilter) -> list[ColumnElement[bool]]:
     found: list[Any] = [_columns.state == wanted.state]
+    if wanted.cluster_id is not None and wanted.state in WAITING:
+        # By the clusters' index, and then sorted: by date a small cluster would be far to go. So that SQLite does, the
+        # line is not named again.
+        found.append(_columns.id.in_(_of_cluster(line_id, wanted.cluster_id)))
+    else:
+        found.append(_columns.line_id == line_id)
     if wanted.reason is not None:
         found.append(_columns.reason == wanted.reason)
     if wanted.class_name is not None:
@@ -179,8 +195,6 @@ def _conditions(wanted: ItemFilter) -> list[ColumnElement[bool]]:
         found.append(_columns.source == wanted.source)
     if wanted.cluster_id is not None:
         found.append(_columns.cluster_id == wanted.cluster_id)
-        if wanted.state in WAITING:  # in the words of the index by clusters
-            found.append(IS_WAITING)
     if wanted.min_score is not None:
         found.append(_columns.ood_score >= wanted.min_score)
     if wanted.max_score is not None:

@@ -52,7 +52,7 @@ def _item_indexes() -> None:
         _waiting(f"ix_review_items_next_{facet}", "line_id", facet, "priority", "id")
     _where("ix_review_items_held", "lease_by IS NOT NULL", "line_id", "lease_by")
     _where("ix_review_items_decided", "decided_at IS NOT NULL", "line_id", "decided_at")
-    _where("ix_review_items_loose", "cluster_id IS NULL", "line_id", "id")
+    _where("ix_review_items_loose", f"cluster_id IS NULL AND {WAITING.text}", "line_id", "id")
     op.create_index("ix_review_items_prediction_id", "review_items", ["prediction_id"])
     op.create_index("ix_review_items_image_sha256", "review_items", ["image_sha256"])
 
