@@ -22,7 +22,7 @@ from sortline.engine.expected import Estimate, expected
 from sortline.engine.held_out import TEST, held_out
 from sortline.engine.packaged import packaged_bundles
 from sortline.engine.traffic import View
-from sortline.flows.policy import Silent, known_of
+from sortline.flows.policy_evidence import Silent, known_of
 
 ITEMS = 1000
 BUDGETS = (

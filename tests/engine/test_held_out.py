@@ -7,7 +7,7 @@ from sortline.engine.calibration import softmax
 from sortline.engine.classifier import Classifier
 from sortline.engine.held_out import TEST, held_out
 from sortline.engine.routing import Policy
-from sortline.flows.policy import Silent
+from sortline.flows.policy_evidence import Silent
 from tests.bundles import starter
 
 

@@ -25,6 +25,7 @@ from sortline.api.access import NotAllowed, NotSignedIn
 from sortline.api.callers import UnusableKey
 from sortline.api.calls import InvalidParameter
 from sortline.api.large_uploads import NoRoom
+from sortline.api.model_uploads import NoBundle
 from sortline.api.multipart import BadMultipart
 from sortline.api.origins import ForeignHost, ForeignOrigin
 from sortline.api.uploads import BodyTooLarge, BodyTooSlow, MissingImage, NotAPicture, TooManyImages
@@ -54,7 +55,8 @@ from sortline.flows.correct import AlreadyCorrected, UnknownPrediction
 from sortline.flows.follow import InvalidPolicy
 from sortline.flows.loading import NotUsable
 from sortline.flows.pictures import ChangedPicture, ErasedPicture, MissingPicture, NoExample, UnknownPicture
-from sortline.flows.policy import CannotFit, InvalidBudget
+from sortline.flows.policy import InvalidBudget
+from sortline.flows.policy_evidence import CannotFit
 from sortline.flows.promote import NoEvidence, ReasonNeeded
 from sortline.flows.review import LabelMissing
 from sortline.flows.thumbnails import UnknownSize
@@ -99,6 +101,7 @@ PROBLEMS: dict[type[SortlineError], tuple[int, str]] = {
     InvalidParameter: (422, "invalid-request"),
     NotAPicture: (415, "not-an-image"),
     BadMultipart: (400, "bad-multipart"),
+    NoBundle: (422, "no-bundle"),
     MissingImage: (400, "missing-image"),
     TooManyImages: (413, "too-many-images"),
     BodyTooLarge: (413, "body-too-large"),

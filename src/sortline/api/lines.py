@@ -14,6 +14,7 @@ from sortline.db.session import Session, reading, writing
 from sortline.engine.routing import Name, Policy
 from sortline.flows.follow import resolve_policy
 from sortline.flows.lines import create_line, know_bundle
+from sortline.flows.policy import refit_live
 from sortline.lines import store
 from sortline.monitoring import store as monitoring
 from sortline.monitoring.recorded import RecordedPrediction
@@ -189,6 +190,8 @@ def patch_line(line: str, change: LineChange, services: ServicesDep, live: LineD
             kept = change.retention
             store.set_retention(session, line, share=kept.accepted_share, days=kept.days)
         _change_versions(session, line, change)
+    if change.policy is not None and live.classifier is not None:
+        refit_live(services.engine, live.id, live.classifier)
     services.follower.refresh()
     return _view(services.live[line])
 

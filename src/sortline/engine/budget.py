@@ -16,8 +16,8 @@ from sortline.engine.traffic import View, tail
 
 # Thresholds tried. All pairs of them take some 30 ms on 5,000 pictures.
 _RANKS, _CONFIDENCES = 40, 120
-# Never more than half of the known pictures are called unknown.
-_MOST_FALSE_ALARMS = 0.5
+# Never more than a fifth of the known pictures are called unknown: a person would see too many that are not.
+_MOST_FALSE_ALARMS = 0.2
 # Of the reviews that are free, as many at most are taken by what is unknown before confidence has a say.
 _FOR_UNKNOWN = 0.5
 

@@ -7,44 +7,33 @@ fit of the bundle that is live, and a bundle without one is served with its own 
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
-from datetime import UTC, datetime, timedelta
+from collections.abc import Callable, Mapping
+from dataclasses import asdict, dataclass, fields
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, get_args
 
-import numpy as np
-from numpy.typing import NDArray
 from sqlalchemy import Engine
 
 from sortline.db.session import Session, reading, writing
 from sortline.engine.budget import Budget, choose
-from sortline.engine.bundle import Bundle
-from sortline.engine.calibration import softmax
 from sortline.engine.classifier import Classifier
 from sortline.engine.expected import expected
-from sortline.engine.held_out import held_out
-from sortline.engine.ood import Detector, DetectorName
-from sortline.engine.routing import Policy, Reason
-from sortline.engine.runtime import Outputs
-from sortline.engine.traffic import Known, Traffic, View
+from sortline.engine.ood import DetectorName
+from sortline.engine.routing import Policy
+from sortline.engine.traffic import View
 from sortline.errors import SortlineError
 from sortline.flows.bundle_files import usable
 from sortline.flows.follow import resolve_policy
+from sortline.flows.policy_evidence import CannotFit, Seen, Silent, known_of
 from sortline.lines.fits import get_fit, set_budget, set_fit
 from sortline.lines.line import Line
 from sortline.lines.store import line_by_id, list_lines
-from sortline.monitoring.sample_store import Sampled, per_day, sample
 from sortline.registry import store as registry
 from sortline.registry.ledger import BundleRecord
 from sortline.storage.blobs import Blobs
 
 log = logging.getLogger(__name__)
-
-# Days of traffic that thresholds are judged by.
-DAYS = 14
-# Held-out pictures from which a bundle's mistakes can be told; predictions from which traffic can.
-FEWEST_KNOWN, FEWEST_SEEN = 20, 200
 
 
 class InvalidBudget(SortlineError):
@@ -53,14 +42,6 @@ class InvalidBudget(SortlineError):
     def __init__(self, problem: str) -> None:
         self.problem = problem
         super().__init__(f"The budget is not valid: {problem}.")
-
-
-class CannotFit(SortlineError):
-    """Nothing tells what thresholds would come to."""
-
-    def __init__(self, problem: str) -> None:
-        self.problem = problem
-        super().__init__(f"No thresholds follow from the budget: {problem}.")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -120,8 +101,16 @@ class Fitted:
 
 
 def budget_of(line: Line) -> LineBudget | None:
-    """The line's budget, where it has one."""
-    return None if line.budget is None else LineBudget(**line.budget)  # type: ignore[arg-type]  # kept by `keep_budget`
+    """The line's budget, where it has one.
+
+    Raises:
+        InvalidBudget: a newer Sortline wrote it.
+    """
+    if line.budget is None:
+        return None
+    if unknown := set(line.budget) - {field.name for field in fields(LineBudget)}:
+        raise InvalidBudget(f"this Sortline does not know {', '.join(sorted(unknown))}")
+    return LineBudget(**line.budget)  # type: ignore[arg-type]  # kept by `keep_budget`
 
 
 def fit(
@@ -144,7 +133,7 @@ def fit(
     if policy.detector == "wastex":
         raise CannotFit("WasteX's rule has a fixed threshold; choose another detector")
     detector = judge.detector(policy)
-    seen = _Seen(engine, line_id, judge.bundle, now)
+    seen = Seen(engine, line_id, judge.bundle, now)
     known = known_of(judge, detector, policy)
     view = View(
         known=known,
@@ -181,7 +170,11 @@ def keep_budget(
     """The line's budget is this one, and this is what it comes to for the bundle; None: its thresholds are by hand."""
     set_budget(session, line_id, None if budget is None else asdict(budget))
     if bundle_hash is not None and fitted is not None:
-        set_fit(session, line_id, bundle_hash, settings=fitted.settings, expected=fitted.kept())
+        _keep_fit(session, line_id, bundle_hash, fitted)
+
+
+def _keep_fit(session: Session, line_id: int, bundle_hash: str, fitted: Fitted) -> None:
+    set_fit(session, line_id, bundle_hash, settings=fitted.settings, expected=fitted.kept())
 
 
 def refit(engine: Engine, bundles_dir: Path, blobs: Blobs, line: Line, record: BundleRecord) -> str | None:
@@ -189,19 +182,28 @@ def refit(engine: Engine, bundles_dir: Path, blobs: Blobs, line: Line, record: B
 
     For whoever is about to make the bundle live: a budget holds up no promotion.
     """
+    return _refit(engine, line.id, lambda: Classifier(usable(record, bundles_dir, blobs), Silent()))
+
+
+def refit_live(engine: Engine, line_id: int, judge: Classifier) -> str | None:
+    """As `refit`, for the bundle that is live, after the line's own settings have changed."""
+    return _refit(engine, line_id, lambda: judge)
+
+
+def _refit(engine: Engine, line_id: int, judged_by: Callable[[], Classifier]) -> str | None:
+    with reading(engine) as session:
+        # As it is now: a run may have begun under another budget.
+        line = line_by_id(session, line_id)
+    if line.budget is None:
+        return None
     try:
-        with reading(engine) as session:
-            # As it is now: a run may have begun under another budget.
-            line = line_by_id(session, line.id)
-        budget = budget_of(line)
-        if budget is None:
-            return None
-        judge = Classifier(usable(record, bundles_dir, blobs), Silent())
-        fitted = fit(engine, line.id, line.policy, judge, budget, datetime.now(UTC))
-        with writing(engine) as session:
-            set_fit(session, line.id, record.hash, settings=fitted.settings, expected=fitted.kept())
+        judge, budget = judged_by(), budget_of(line)
+        fitted = fit(engine, line.id, line.policy, judge, budget, datetime.now(UTC)) if budget else None
+        if fitted is not None:
+            with writing(engine) as session:
+                _keep_fit(session, line.id, judge.bundle.hash, fitted)
     except SortlineError as error:
-        log.warning("line %s: the budget is not fitted to %s: %s", line.name, record.hash[:12], error)
+        log.warning("line %s: its budget is not fitted to its bundle: %s", line.name, error)
         return str(error)
     return None
 
@@ -230,70 +232,3 @@ class FitNext:
             if refit(self._engine, self._bundles_dir, self._blobs, line, record) is not None:
                 self._failed.add((line.id, record.hash, str(line.budget)))
         return False
-
-
-class _Seen:
-    """What came lately to a line; by the bundle itself where that has seen enough."""
-
-    def __init__(self, engine: Engine, line_id: int, bundle: Bundle, now: datetime) -> None:
-        with reading(engine) as session:
-            self.per_day: Sequence[float] = per_day(session, line_id, now, days=DAYS)
-            rows = sample(session, line_id, now - timedelta(days=DAYS), now)
-        own = [row for row in rows if row.bundle_hash == bundle.hash]
-        self.same_bundle = len(own) >= FEWEST_SEEN
-        self._rows: list[Sampled] = own if self.same_bundle else rows
-
-    def traffic(self, policy: Policy, judge: Classifier) -> Traffic | None:
-        """The predictions as thresholds judge them; None where there are too few."""
-        rows = self._rows
-        if len(rows) < FEWEST_SEEN:
-            return None
-        confidence = np.array([row.confidence for row in rows])
-        unsure = np.zeros(len(rows), bool)
-        if (sets := judge.sets(policy)) is not None:
-            # Above a half no two classes are in a set, and it is empty below the floor. Otherwise: as it was decided.
-            ambiguous = np.array([row.reason == Reason.AMBIGUOUS for row in rows])
-            unsure = confidence < sets.floor if sets.floor > 0.5 else ambiguous
-        return Traffic(
-            unusual=np.array([row.ood_score for row in rows]),
-            confidence=confidence,
-            unreadable=np.array([row.reason == Reason.UNREADABLE for row in rows]),
-            watched=np.array([row.class_name in policy.watched for row in rows]),
-            ambiguous=unsure,
-        )
-
-
-def known_of(judge: Classifier, detector: Detector, policy: Policy) -> Known:
-    """The bundle's held-out pictures as thresholds judge them."""
-    found = held_out(judge.bundle)
-    if found is None or len(found) < FEWEST_KNOWN:
-        raise CannotFit(
-            "the bundle has no linear head, or remembers too few held-out pictures to tell its mistakes"
-        )
-    probabilities = softmax(found.logits, judge.bundle.manifest.temperature)
-    answers = probabilities.argmax(axis=1)
-    watched = np.array([name in policy.watched for name in judge.classes])
-    sets = judge.sets(policy)
-    unsure: NDArray[np.bool_] = np.zeros(len(found), bool)
-    if sets is not None:
-        unsure = sets(probabilities).sum(axis=1) != 1
-    return Known(
-        unusual=detector(found.logits, found.embeddings).unusual,
-        confidence=probabilities.max(axis=1).astype(np.float64),
-        correct=answers == found.labels,
-        watched=watched[answers],
-        ambiguous=unsure,
-    )
-
-
-class Silent:
-    """Stands where a network would: what a bundle remembers is judged without one."""
-
-    name = "none"
-
-    def infer(self, images: NDArray[np.uint8], *, features: bool = False) -> Outputs:
-        """Never called."""
-        raise NotImplementedError
-
-    def settle(self, batch: int) -> None:
-        """Never called."""
