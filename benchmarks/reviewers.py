@@ -31,7 +31,7 @@ from sqlalchemy import Engine
 from sortline.catalogue.store.entries import get_entry
 from sortline.catalogue.store.images import add_images
 from sortline.db.base import metadata
-from sortline.db.engine import connect
+from sortline.db.engine import DatabaseUnavailable, connect
 from sortline.db.ids import new_id
 from sortline.db.migrate import migrate
 from sortline.db.session import reading, writing
@@ -114,27 +114,30 @@ def review(url: str, folder: Path, *, count: int, people: int, kills: int) -> Ca
 
 
 def at_work(url: str, folder: Path, line_id: int, who: str) -> None:
-    """One person, until nothing waits."""
+    """One person, until nothing waits. A database that is busy is asked again, as any client does on a 503."""
     engine, chance = connect(url), random.Random(who)
     tools = Tools(engine=engine, blobs=LocalBlobs(folder / "blobs"), trained=lambda _: None)
     while True:
-        found = lease_next(engine, line_id, who=who, wanted=Wanted(), limit=5, seconds=_LEASE_S)
-        if not found.items and not found.waiting:
-            return
-        for item in found.items:
-            if chance.random() < 0.1:
-                ask = Ask(item=item.id, action="skip")
-            else:
-                name = CLASSES[int(item.id[-1], 16) % 2]
-                ask = Ask(
-                    item=item.id,
-                    action="label",
-                    class_name=name,
-                    key=f"{item.id}-{who}"[:64].replace(" ", "."),
-                )
-            decide(tools, line_id, [ask], who=who)
-        if not found.items:
-            time.sleep(0.1)
+        try:
+            if not _turn(tools, line_id, who, chance):
+                return
+        except DatabaseUnavailable:
+            time.sleep(chance.random())
+
+
+def _turn(tools: Tools, line_id: int, who: str, chance: random.Random) -> bool:
+    """Whether anything waits still: some of it was leased and decided."""
+    found = lease_next(tools.engine, line_id, who=who, wanted=Wanted(), limit=5, seconds=_LEASE_S)
+    for item in found.items:
+        if chance.random() < 0.1:
+            ask = Ask(item=item.id, action="skip")
+        else:
+            name = CLASSES[int(item.id[-1], 16) % 2]
+            ask = Ask(item=item.id, action="label", class_name=name, key=f"{item.id}-{who.replace(' ', '.')}")
+        decide(tools, line_id, [ask], who=who)
+    if not found.items:
+        time.sleep(0.1)
+    return bool(found.items or found.waiting)
 
 
 class _Chair:
