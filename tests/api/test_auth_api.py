@@ -136,6 +136,19 @@ def test_wrong_names_and_wrong_passwords_are_told_alike(away: RunningServer) -> 
     assert signed_in(away, "viewer").get(SESSION).json()["name"] == "viewer"
 
 
+def test_behind_a_proxy_attempts_count_by_whom_it_saw(away: RunningServer) -> None:
+    """The last address in the header is the proxy's own word; those before it are the client's."""
+    wrong = {"name": "viewer", "password": "wrong"}
+    for number in range(6):
+        guesser = visitor(away, **{"X-Forwarded-For": f"10.0.0.{number}, 192.0.2.5"})
+        answer = guesser.post(SESSION, json=wrong)
+    assert answer.status_code == 429
+    other = visitor(away, **{"X-Forwarded-For": "192.0.2.5, 192.0.2.6"})
+    assert other.post(SESSION, json=wrong).status_code == 401
+    newest = away.client.get("/api/v1/audit", params={"limit": 1}).json()["events"][0]
+    assert (newest["target"], newest["address"]) == ("sign-in refused", "192.0.2.6")
+
+
 def test_signing_out(away: RunningServer) -> None:
     """Here, or everywhere: at once, whatever the server remembered."""
     here, there, elsewhere = (signed_in(away, "operator") for _ in range(3))
