@@ -60,6 +60,8 @@ def work_until(ready: "Installation", stop: threading.Event, *, only: Container[
 
     Of the upkeep's tasks `only` those of these names are done, where it is given.
     """
+    # Before there are two threads: one imported what it needs of SQLAlchemy while the other had it half loaded.
+    import sortline.jobs.durable  # noqa: F401
     from sortline.flows.work import work
     from sortline.jobs.worker import run_jobs
     from sortline.wiring import SCHEDULES, job_kinds, tasks
