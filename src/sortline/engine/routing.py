@@ -118,7 +118,9 @@ def route(sighting: Sighting, policy: Policy, *, prediction_id: str) -> Route:
 
 def lot(prediction_id: str, purpose: str = "") -> float:
     """A number in [0, 1), uniform over ids and fixed for each; what is drawn for one purpose says nothing of others."""
-    return int.from_bytes(hashlib.blake2b(f"{purpose}{prediction_id}".encode(), digest_size=8).digest()) / 2**64
+    return (
+        int.from_bytes(hashlib.blake2b(f"{purpose}{prediction_id}".encode(), digest_size=8).digest()) / 2**64
+    )
 
 
 def _reason(sighting: Sighting, policy: Policy) -> Reason | None:
