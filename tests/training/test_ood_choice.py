@@ -4,10 +4,11 @@ import numpy as np
 import pytest
 
 from sortline.engine import ood
-from sortline.engine.bundle import Head
+from sortline.engine.bundle import Head, read_bundle
+from sortline.engine.packaged import packaged_bundles
 from sortline.training.assemble import TEST, TRAIN, VALIDATION, Known, fit_detectors
 from sortline.training.corruptions import corrupt
-from sortline.training.ood_choice import NEAR, Beforehand, Outliers, kept_outliers
+from sortline.training.ood_choice import NEAR, Beforehand, Outliers, beforehand, kept_outliers
 
 CLASSES, WIDTH = 5, 16
 
@@ -75,3 +76,26 @@ def test_every_corruption_changes_the_picture_and_is_the_same_again() -> None:
         assert found.shape == pixels.shape
         assert (found != pixels).any(), kind
         assert np.array_equal(found, again[kind])
+
+
+def test_a_probe_takes_the_figures_of_the_bundle_it_comes_from() -> None:
+    """With its classes and few new pictures no class is left out again; with another class each is."""
+    packaged = read_bundle(packaged_bundles()["waste"])
+    classes = packaged.manifest.classes
+    taken_over = beforehand(packaged, classes, 2700)
+    assert {one.detector for one in taken_over.near} == set(ood.NAMES)
+    assert taken_over.outliers is not None
+    assert taken_over.basis is not None
+    assert beforehand(packaged, (*classes, "Batteries"), 2700).near == ()
+    assert beforehand(packaged, classes, 5000).near == ()
+
+
+def test_figures_taken_over_are_told() -> None:
+    """The reason names the bundle whose figures they are, and what is far is looked at anew."""
+    first = fit_detectors(*known(), Beforehand(outliers=outliers())).choice
+    assert first is not None
+    near = tuple(one for one in first.trials if one.against == NEAR)
+    again = fit_detectors(*known(), Beforehand(outliers=outliers(), near=near, of="apples")).choice
+    assert again is not None
+    assert again.trials == first.trials
+    assert again.why.endswith("as it was for apples, of the same network")
