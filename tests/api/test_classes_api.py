@@ -73,3 +73,11 @@ def test_a_class_is_merged_into_another(line: CatalogueLine) -> None:
     assert line.add("Metal", 2)["image"]["class"] == "Glass"
     refused = line.post("/classes/Glass/merge", 409, json={"into": "Metal"})
     assert refused["type"] == "urn:sortline:invalid-merge"
+
+
+def test_a_class_says_what_to_do_with_its_things(line: CatalogueLine) -> None:
+    """The tip is shown with every answer of the class; an empty one is none."""
+    changed = line.call("PATCH", "/classes/Glass", 200, json={"tip": "Bottle bank, without lid."})
+    assert changed["tip"] == classes(line)["Glass"]["tip"] == "Bottle bank, without lid."
+    assert line.call("PATCH", "/classes/Glass", 200, json={"name": "Bottles"})["tip"] == changed["tip"]
+    assert line.call("PATCH", "/classes/Bottles", 200, json={"tip": ""})["tip"] is None

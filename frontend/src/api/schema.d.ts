@@ -5019,7 +5019,7 @@ export interface components {
             /** Oldest */
             oldest: string | null;
             /** People */
-            people: components["schemas"]["sortline__api__review_views__PersonView"][];
+            people: components["schemas"]["sortline__api__review_stats__PersonView"][];
             /** Per Day */
             per_day: components["schemas"]["DayView"][];
             /**
@@ -5307,7 +5307,7 @@ export interface components {
          * PersonView
          * @description What somebody labelled.
          */
-        sortline__api__review_views__PersonView: {
+        sortline__api__review_stats__PersonView: {
             /** Labels */
             labels: number;
             /**

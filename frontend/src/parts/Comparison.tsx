@@ -24,7 +24,7 @@ export function ComparisonView(props: { comparison: Comparison; before: string; 
       </Text>
       <Headline before={view.live} after={view.candidate} />
       <PerClass view={view} before={props.before} after={props.after} />
-      <SimpleGrid cols={{ base: 1, xl: view.live ? 2 : 1 }}>
+      <SimpleGrid cols={{ base: 1, lg: view.live ? 2 : 1 }}>
         {view.live && (
           <Card title={`${t.before}: ${props.before}`}>
             <Confusion
@@ -107,22 +107,20 @@ export function Change({ value }: { value: number | null | undefined }) {
 
 function Mistakes({ mistakes }: { mistakes: Comparison["mistakes"] }) {
   const line = useLine();
-  if (mistakes.length === 0) return <Card title={t.mistakes}>{t.noMistakes}</Card>;
+  const pictured = mistakes.filter((one) => one.key.length === WHOLE_HASH);
+  const others = mistakes.filter((one) => one.key.length !== WHOLE_HASH);
   return (
     <Card title={t.mistakes}>
+      {mistakes.length === 0 && t.noMistakes}
       <div className="sl-grid">
-        {mistakes.map((one) => (
+        {pictured.map((one) => (
           <figure key={one.key} style={{ margin: 0 }}>
-            {one.key.length === WHOLE_HASH ? (
-              <img
-                className="sl-thumb"
-                src={`/api/v1/lines/${encodeURIComponent(line.name)}/images/${one.key}/thumbnail`}
-                alt={t.mistake(one.truth, one.predicted)}
-                loading="lazy"
-              />
-            ) : (
-              <div className="sl-thumb" />
-            )}
+            <img
+              className="sl-thumb"
+              src={`/api/v1/lines/${encodeURIComponent(line.name)}/images/${one.key}/thumbnail`}
+              alt={t.mistake(one.truth, one.predicted)}
+              loading="lazy"
+            />
             <figcaption>
               <Text size="xs">{t.mistake(one.truth, one.predicted)}</Text>
               <Text size="xs" c="dimmed">
@@ -133,6 +131,23 @@ function Mistakes({ mistakes }: { mistakes: Comparison["mistakes"] }) {
           </figure>
         ))}
       </div>
+      {others.length > 0 && (
+        <>
+          <Text size="sm" c="dimmed" mt="sm">
+            {t.rememberedOnly}
+          </Text>
+          <Rows label={t.rememberedOnly} head={[t.really, t.taken, t.sure, t.liveSaidColumn]} minWidth={420}>
+            {others.map((one) => (
+              <Table.Tr key={one.key}>
+                <Table.Td>{one.truth}</Table.Td>
+                <Table.Td>{one.predicted}</Table.Td>
+                <Table.Td>{percent(one.confidence)}</Table.Td>
+                <Table.Td>{one.live ?? "–"}</Table.Td>
+              </Table.Tr>
+            ))}
+          </Rows>
+        </>
+      )}
     </Card>
   );
 }

@@ -11,6 +11,8 @@ from sortline.api.deps import line_of, services_of
 from sortline.api.large_uploads import receive
 from sortline.api.model_views import ModelView, model_fields
 from sortline.db.session import reading, writing
+from sortline.engine.bundle import BundleError
+from sortline.errors import SortlineError
 from sortline.flows.bundles_of_line import get_standing
 from sortline.flows.lines import import_bundle
 from sortline.flows.uploads import uploads_folder
@@ -21,6 +23,15 @@ from sortline.wiring import Services
 router = APIRouter(
     prefix="/api/v1/lines/{line}/models", tags=["models"], dependencies=[Depends(require(Scope.TRAIN))]
 )
+
+
+class NoBundle(SortlineError):
+    """A file that was sent is no bundle, or one that cannot be trusted. It is called as the sender calls it."""
+
+    def __init__(self, name: str, reason: str) -> None:
+        self.name, self.reason = name, reason
+        super().__init__(f"{name} is no bundle that can be used: {reason}")
+
 
 _FORM = {
     "type": "object",
@@ -59,7 +70,10 @@ async def post_model(request: Request) -> ModelView:
 
 def _imported(services: Services, live: LiveLine, archive: Path, who: str) -> ModelView:
     ready = services.installation
-    record = import_bundle(ready.engine, ready.bundles_dir, ready.blobs, archive)
+    try:
+        record = import_bundle(ready.engine, ready.bundles_dir, ready.blobs, archive)
+    except BundleError as error:
+        raise NoBundle(archive.name, error.reason) from error
     with writing(ready.engine) as session:
         add_candidate(session, live.id, record.hash, who=who)
     with reading(ready.engine) as session:

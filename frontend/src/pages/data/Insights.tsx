@@ -82,7 +82,7 @@ function Shown({ found, onOpen }: { found: Found; onOpen: (sha256: string) => vo
           dataKey="name"
           orientation="vertical"
           type="stacked"
-          yAxisProps={{ width: 120 }}
+          yAxisProps={{ width: 120, interval: 0 }}
           withLegend
           series={[
             { name: "train", label: t.splits.train, color: "brand.6" },

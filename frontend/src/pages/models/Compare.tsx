@@ -129,7 +129,7 @@ function OwnFigures({ a, b }: { a: ModelView; b: ModelView }) {
           ))}
         </Rows>
       </Card>
-      <SimpleGrid cols={{ base: 1, xl: 2 }}>
+      <SimpleGrid cols={{ base: 1, lg: 2 }}>
         {[a, b].map((model) => {
           const matrix = metricsOf(model).test_confusion;
           return (

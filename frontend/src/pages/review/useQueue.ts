@@ -2,9 +2,11 @@
 
 import { useQueryClient } from "@tanstack/react-query";
 import { useCallback, useEffect, useMemo, useRef, useState } from "react";
+import { Problem } from "../../api/client";
 import { failed } from "../../parts/toasts";
 import { words } from "../../words";
 import { type Decided, type Decision, type Item, LEASE_S, reviewOf, type Wanted } from "./api";
+import { Outbox } from "./outbox";
 import { emptyQueue, filled, moved, type Queue, restored, without } from "./queue";
 
 const t = words.review;
@@ -24,6 +26,7 @@ interface Step {
 
 export function useQueue(line: string, wanted: Wanted) {
   const server = useMemo(() => reviewOf(line), [line]);
+  const outbox = useMemo(() => new Outbox(server), [server]);
   const client = useQueryClient();
   const [queue, setQueue] = useState<Queue<Item>>(emptyQueue);
   const [waiting, setWaiting] = useState<number | null>(null);
@@ -73,10 +76,11 @@ export function useQueue(line: string, wanted: Wanted) {
         ),
       );
       setWaiting((now) => (now === null ? now : Math.max(0, now - items.length)));
-      const made = server.decide(decisions).then(
+      const made = outbox.decide(decisions).then(
         (answer) => {
           takeBack(answer, items, back);
-          if (choice.new_class) void client.invalidateQueries({ queryKey: ["lines"] });
+          // A server knows a new class within a second.
+          if (choice.new_class) setTimeout(() => client.invalidateQueries({ queryKey: ["lines"] }), 1200);
           return answer.decided.map((one) => one.decision);
         },
         (problem: unknown) => {
@@ -88,7 +92,7 @@ export function useQueue(line: string, wanted: Wanted) {
       done.current.push({ items, made });
       setSteps(total(done.current));
     },
-    [server, back, client],
+    [outbox, back, client],
   );
 
   const undo = useCallback(async (): Promise<boolean> => {
@@ -96,10 +100,8 @@ export function useQueue(line: string, wanted: Wanted) {
     setSteps(total(done.current));
     if (!last) return false;
     back(last.items);
-    const decisions = await last.made;
-    if (decisions.length === 0) return true;
     try {
-      await server.undo(decisions);
+      await outbox.undo(last.made);
     } catch (problem) {
       failed(problem);
       setQueue((now) =>
@@ -110,7 +112,7 @@ export function useQueue(line: string, wanted: Wanted) {
       );
     }
     return true;
-  }, [server, back]);
+  }, [outbox, back]);
 
   const move = useCallback((by: number) => setQueue((now) => moved(now, by)), []);
   const goTo = useCallback((at: number) => setQueue((now) => ({ ...now, at })), []);
@@ -149,7 +151,7 @@ function takeBack(answer: Decided, items: Item[], back: (items: Item[]) => void)
   if (answer.refused.length === 0) return;
   const refused = new Set(answer.refused.map((one) => one.item));
   back(items.filter((item) => refused.has(item.id)));
-  failed(new Error(`${t.refused(answer.refused.length)}: ${answer.refused[0]?.detail ?? ""}`));
+  failed(new Problem({ title: t.refused(answer.refused.length), detail: answer.refused[0]!.detail }));
 }
 
 /** Leases more when few are left, renews what is held, gives it back when the page goes. */

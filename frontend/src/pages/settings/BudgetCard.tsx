@@ -57,7 +57,7 @@ export function BudgetCard({ state }: { state: PolicyState }) {
           {t.budgetDetail}
         </Text>
         {state.drift?.drifted && <Alert color="yellow">{t.drifted}</Alert>}
-        <SimpleGrid cols={{ base: 1, sm: 2, lg: 4 }}>
+        <SimpleGrid cols={{ base: 1, sm: 2, lg: 4 }} style={{ alignItems: "end" }}>
           <NumberInput
             label={t.reviewsPerDay}
             min={0}

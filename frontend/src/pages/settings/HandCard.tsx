@@ -52,7 +52,7 @@ export function HandCard({ state }: { state: PolicyState }) {
         <Text size="sm" c="dimmed">
           {t.handDetail}
         </Text>
-        <SimpleGrid cols={{ base: 1, sm: 2, lg: 4 }}>
+        <SimpleGrid cols={{ base: 1, sm: 2, lg: 4 }} style={{ alignItems: "end" }}>
           {NUMBERS.map(([name, label, limits]) => (
             <NumberInput
               key={name}
