@@ -82,7 +82,7 @@ def test_ctrl_c_stops_and_the_same_command_goes_on(sortline: Sortline, tmp_path:
             assert process.poll() is None
             time.sleep(0.01)
         os.kill(process.pid, signal.SIGINT)
-        _, errors = process.communicate(timeout=30)
+        _, errors = process.communicate(timeout=90)
     assert process.returncode == 130
     assert re.search(r"Stopped after \d+ of 300 files; the same command goes on from there", errors)
     told = json.loads(sortline("data", "import", folder, "--line", "waste", "--json").stdout)

@@ -84,7 +84,7 @@ def test_a_watched_job_keeps_no_server(sortline: Sortline, tmp_path: Path) -> No
             server.send_signal(signal.SIGTERM)
             begun = time.monotonic()
             assert "event: end" not in list(lines)
-        server.wait(timeout=20)
+        server.wait(timeout=90)
         assert time.monotonic() - begun < SHUTDOWN_SECONDS / 2
 
 
@@ -103,4 +103,4 @@ def test_a_second_worker_is_refused_and_a_servers_own_stands_by(sortline: Sortli
             assert first.wait(timeout=10) == 0
             assert soon(lambda: lock.read_text() not in ("", str(first.pid)))
             up.send_signal(signal.SIGTERM)
-            up.wait(timeout=20)
+            up.wait(timeout=90)

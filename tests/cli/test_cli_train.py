@@ -130,7 +130,7 @@ def test_ctrl_c_leaves_the_run_for_later(sortline: Sortline, start: Started, tmp
     assert process.stderr is not None
     assert process.stderr.readline().endswith("…\n"), "no step of the run was told"
     process.send_signal(signal.SIGINT)
-    _, told = process.communicate(timeout=30)
+    _, told = process.communicate(timeout=90)
     assert process.returncode == 130, told
     assert "goes on when a worker runs" in told
     shown = document(sortline("runs", "show", *OF, "--json"))

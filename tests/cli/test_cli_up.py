@@ -40,7 +40,7 @@ def test_up_prints_its_link_serves_and_ends_on_ctrl_c(up: subprocess.Popen[str])
     assert answer.json()["success"]
     assert httpx.get(f"{link}/health/ready").status_code == 200
     os.kill(up.pid, signal.SIGINT)
-    _, errors = up.communicate(timeout=20)
+    _, errors = up.communicate(timeout=90)
     assert (up.returncode, errors) == (0, "")
 
 

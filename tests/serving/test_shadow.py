@@ -126,7 +126,7 @@ def test_a_busy_server_drops_and_counts(live: Classifier, tmp_path: Path) -> Non
     begun = time.monotonic()
     for _ in range(3 * MAX_WAITING):
         shadow.offer(line(live, other), photo(), prediction)
-    assert time.monotonic() - begun < 1
+    assert time.monotonic() - begun < 5
     shadow.close()
     dropped = kept.counts[Opinion(7, bundle.hash, live.bundle.hash, "", "")]
     assert dropped >= 3 * MAX_WAITING - 1
