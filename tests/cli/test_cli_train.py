@@ -98,7 +98,7 @@ def test_a_run_is_done_here_where_no_worker_runs(
 def test_a_worker_that_runs_is_followed_to_the_failure(sortline: Sortline, start: Started) -> None:
     """The run is the worker's; what failed is told, and the exit code says so."""
     worker = start("worker")
-    soon(lambda: "No worker" not in sortline("train", *OF, "--no-wait").stderr, seconds=30)
+    soon(lambda: "No worker" not in sortline("train", *OF, "--no-wait").stderr, seconds=90)
     result = sortline("train", *OF)
     assert worker.poll() is None
     assert result.returncode == 1

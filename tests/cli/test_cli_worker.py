@@ -49,8 +49,8 @@ def _children(pid: int) -> list[psutil.Process]:
 
 
 def soon(holds: Callable[[], bool]) -> bool:
-    """Whether it holds within 20 s."""
-    end = time.monotonic() + 20
+    """Whether it holds within a minute; most often it does within two seconds."""
+    end = time.monotonic() + 60
     while not holds():
         if time.monotonic() > end:
             return False
