@@ -12,7 +12,7 @@ from sqlalchemy import Select, bindparam, exists, or_, select, update
 from sortline.db.session import Session
 from sortline.review.item import ReviewItem
 from sortline.review.outcome import OPINIONS
-from sortline.review.tables import IS_WAITING, review_decisions, review_items
+from sortline.review.tables import IS_WAITING, ITEM_LINE, review_decisions, review_items
 
 _columns = review_items.c
 
@@ -129,7 +129,7 @@ def _own(line_id: int, item_ids: Iterable[str], who: str, now: datetime) -> Sele
     return (
         select(_columns.id)
         .where(
-            _columns.line_id == line_id,
+            line_id == ITEM_LINE,
             _columns.id.in_(list(item_ids)),
             _columns.lease_by == who,
             _columns.lease_until > now,
