@@ -10,7 +10,6 @@ from __future__ import annotations
 from sqlalchemy import (
     Boolean,
     Column,
-    ColumnElement,
     Float,
     ForeignKey,
     Index,
@@ -68,9 +67,6 @@ def _partial(name: str, condition: TextClause, *columns: Column[object], unique:
 
 
 _items = review_items.c
-# The line of an item that is looked for by an id. Not to be looked up by: SQLite, which knows nothing of how many items
-# a line has, would rather go through all of them than through fifty ids.
-ITEM_LINE: ColumnElement[int] = _items.line_id + 0
 # One waiting item per picture and line: a second sight joins it.
 _partial("uq_review_items_waiting", IS_WAITING, _items.line_id, _items.image_sha256, unique=True)
 # Lists, newest first, whole and by one facet.

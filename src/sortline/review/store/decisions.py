@@ -43,7 +43,7 @@ def of_items(session: Session, item_ids: Iterable[str]) -> dict[str, list[Decisi
 def of_prediction(session: Session, line_id: int, prediction_id: str) -> list[Decision]:
     """How an accepted prediction was corrected, oldest first, with what was undone of it."""
     query = select(review_decisions).where(
-        _columns.line_id + 0 == line_id,  # not to be looked up by, see `tables.ITEM_LINE`
+        _columns.line_id + 0 == line_id,  # not to be looked up by, see `items.of_line`
         _columns.prediction_id == prediction_id,
     )
     return [Decision(**row._mapping) for row in session.execute(query.order_by(_columns.id))]

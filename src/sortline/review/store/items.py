@@ -16,7 +16,7 @@ from sortline.db.rows import row_of
 from sortline.db.session import Session
 from sortline.review.item import WAITING, ItemFilter, ReviewItem, Sighting, UnknownItem
 from sortline.review.order import is_control, priority
-from sortline.review.tables import IS_WAITING, ITEM_LINE, review_items, review_vectors
+from sortline.review.tables import IS_WAITING, review_items, review_vectors
 
 _columns = review_items.c
 _OPEN = ItemFilter()
@@ -141,6 +141,17 @@ def erase_items(session: Session, hashes: Sequence[str]) -> None:
             .where(_columns.id.in_(part))
             .values(state="erased", lease_by=None, lease_until=None)
         )
+
+
+def of_line(line_id: int) -> ColumnElement[bool]:
+    """Whether an item that is looked for by an id is one of the line.
+
+    Not to be looked up by: SQLite, which does not know how many items a line has, would rather go through all of them
+    than through fifty ids.
+    """
+    line: Any = _columns.line_id + 0
+    found: ColumnElement[bool] = line == line_id
+    return found
 
 
 def _picture(sighting: Sighting) -> tuple[int, str]:

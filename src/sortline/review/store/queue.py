@@ -12,7 +12,8 @@ from sqlalchemy import Select, bindparam, exists, or_, select, update
 from sortline.db.session import Session
 from sortline.review.item import ReviewItem
 from sortline.review.outcome import OPINIONS
-from sortline.review.tables import IS_WAITING, ITEM_LINE, review_decisions, review_items
+from sortline.review.store.items import of_line
+from sortline.review.tables import IS_WAITING, review_decisions, review_items
 
 _columns = review_items.c
 
