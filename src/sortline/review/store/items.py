@@ -62,7 +62,7 @@ def get_item(session: Session, line_id: int, item_id: str) -> ReviewItem:
 
 def get_items(session: Session, line_id: int, item_ids: Iterable[str]) -> dict[str, ReviewItem]:
     """Those of up to 500 items that the line has, by id."""
-    query = select(review_items).where(line_id == ITEM_LINE, _columns.id.in_(list(item_ids)))
+    query = select(review_items).where(of_line(line_id), _columns.id.in_(list(item_ids)))
     return {row.id: ReviewItem(**row._mapping) for row in session.execute(query)}
 
 
@@ -70,7 +70,7 @@ def lock_items(session: Session, line_id: int, item_ids: Iterable[str]) -> dict[
     """Those of up to 500 items that the line has, by id; nobody else changes them until this transaction ends."""
     query = (
         select(review_items)
-        .where(line_id == ITEM_LINE, _columns.id.in_(list(item_ids)))
+        .where(of_line(line_id), _columns.id.in_(list(item_ids)))
         # In the order in which the recorder takes them, so that the two never wait for each other.
         .order_by(_columns.image_sha256, _columns.id)
         .with_for_update()
@@ -80,7 +80,7 @@ def lock_items(session: Session, line_id: int, item_ids: Iterable[str]) -> dict[
 
 def of_prediction(session: Session, line_id: int, prediction_id: str) -> ReviewItem | None:
     """The item that a prediction opened; None where it was accepted or joined another."""
-    query = select(review_items).where(line_id == ITEM_LINE, _columns.prediction_id == prediction_id)
+    query = select(review_items).where(of_line(line_id), _columns.prediction_id == prediction_id)
     row = session.execute(query.limit(1)).one_or_none()
     return None if row is None else ReviewItem(**row._mapping)
 

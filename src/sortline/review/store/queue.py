@@ -130,7 +130,7 @@ def _own(line_id: int, item_ids: Iterable[str], who: str, now: datetime) -> Sele
     return (
         select(_columns.id)
         .where(
-            line_id == ITEM_LINE,
+            of_line(line_id),
             _columns.id.in_(list(item_ids)),
             _columns.lease_by == who,
             _columns.lease_until > now,
