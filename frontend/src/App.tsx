@@ -106,7 +106,7 @@ function Guard({ scope, page, lineless }: { scope: Scope; page: ReactNode; linel
   const { line } = useLineChoice();
   if (!may(scope)) {
     return (
-      <Empty title={t.notAllowed} detail={t.notAllowedDetail(scope)}>
+      <Empty whole title={t.notAllowed} detail={t.notAllowedDetail(scope)}>
         <Button component={Link} to="/sign-in">
           {t.signIn}
         </Button>
@@ -115,7 +115,7 @@ function Guard({ scope, page, lineless }: { scope: Scope; page: ReactNode; linel
   }
   if (!line && !lineless) {
     return (
-      <Empty title={t.noLines} detail={t.noLinesDetail}>
+      <Empty whole title={t.noLines} detail={t.noLinesDetail}>
         <Button component={Link} to="/settings/line">
           {t.createLine}
         </Button>
@@ -132,7 +132,7 @@ function Guard({ scope, page, lineless }: { scope: Scope; page: ReactNode; linel
 
 function NotFound() {
   return (
-    <Empty title={t.notFound} detail={t.notFoundDetail}>
+    <Empty whole title={t.notFound} detail={t.notFoundDetail}>
       <Button component={Link} to="/">
         {t.toClassify}
       </Button>
@@ -145,7 +145,7 @@ function Broken() {
   const error = useRouteError();
   console.error(error);
   return (
-    <Empty title={t.broken} detail={t.brokenDetail}>
+    <Empty whole title={t.broken} detail={t.brokenDetail}>
       <Button onClick={() => window.location.reload()}>{t.reload}</Button>
     </Empty>
   );

@@ -34,11 +34,18 @@ export function Failed({ error, retry, title }: { error: unknown; retry?: () => 
   );
 }
 
-export function Empty(props: { title: string; detail?: ReactNode; icon?: ReactNode; children?: ReactNode }) {
+/** `whole`: it stands for the page itself, so its title is the page's. */
+export function Empty(props: {
+  title: string;
+  detail?: ReactNode;
+  icon?: ReactNode;
+  children?: ReactNode;
+  whole?: boolean;
+}) {
   return (
     <Stack align="center" gap="xs" py="xl" className="sl-empty">
       {props.icon}
-      <Title order={2} size="h4" ta="center">
+      <Title order={props.whole ? 1 : 2} size="h4" ta="center">
         {props.title}
       </Title>
       {props.detail && (
