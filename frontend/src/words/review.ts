@@ -82,6 +82,7 @@ export const review = {
   until: "until",
   nobody: "nobody",
   held: "Held now",
+  waitingNow: "Waiting now",
   oldest: "Oldest waiting",
   labelsPerHour: "Labels an hour",
   secondsPerLabel: "Seconds a label (median)",

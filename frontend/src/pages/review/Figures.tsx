@@ -29,7 +29,7 @@ function Shown({ stats }: { stats: Stats }) {
   return (
     <Stack>
       <SimpleGrid cols={{ base: 2, md: 3, xl: 6 }}>
-        <Figure label={t.waiting(waiting)} value={count(waiting)} note={reasons.join(", ")} />
+        <Figure label={t.waitingNow} value={count(waiting)} note={reasons.join(", ")} />
         <Figure
           label={t.oldest}
           value={stats.oldest ? ago(stats.oldest) : "–"}
