@@ -96,11 +96,11 @@ export function Doing(props: {
 /** Names and values in two columns. */
 export function Facts({ rows }: { rows: [string, ReactNode][] }) {
   return (
-    <Table withRowBorders={false} verticalSpacing={4} className="sl-facts">
+    <Table withRowBorders={false} verticalSpacing={4} layout="fixed" className="sl-facts">
       <Table.Tbody>
         {rows.map(([name, value]) => (
           <Table.Tr key={name}>
-            <Table.Th w="40%" fw={500} c="dimmed" scope="row">
+            <Table.Th w="32%" fw={500} c="dimmed" scope="row">
               {name}
             </Table.Th>
             <Table.Td>{value}</Table.Td>

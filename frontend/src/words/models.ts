@@ -54,6 +54,7 @@ export const models = {
   taken: "Taken for",
   sure: "Confidence",
   noMistakes: "None among the pictures compared",
+  withItsRun: "It stands with the run that made this model.",
   noFigures: "This model brings no figures",
   promote: "Promote",
   promoteTitle: (name: string) => `Make ${name} live?`,

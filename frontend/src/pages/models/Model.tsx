@@ -108,7 +108,7 @@ function Shown({ model }: { model: Detail }) {
           {metrics.test_confusion ? (
             <Confusion classes={model.classes} matrix={metrics.test_confusion} label={t.confusion} />
           ) : (
-            <Text c="dimmed">{t.noFigures}</Text>
+            <Text c="dimmed">{run ? t.withItsRun : t.noFigures}</Text>
           )}
         </Card>
         <Card title={t.model}>
