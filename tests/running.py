@@ -35,8 +35,11 @@ class RunningServer:
 
 
 @contextmanager
-def run_server(folder: Path, **settings: object) -> Iterator[RunningServer]:
-    """A server over a data folder of its own, in a thread; it has stopped when the block ends."""
+def run_server(folder: Path, *, key: str | None = None, **settings: object) -> Iterator[RunningServer]:
+    """A server over a data folder of its own, in a thread; it has stopped when the block ends.
+
+    Its client shows `key`, that of another server on the same database, or a new one.
+    """
     app = create_app(Settings.model_validate({"data_dir": folder, "threads": 1, **settings}))
     config = uvicorn.Config(app, host="127.0.0.1", port=0, log_config=None, access_log=False)
     server = uvicorn.Server(config)
@@ -49,7 +52,7 @@ def run_server(folder: Path, **settings: object) -> Iterator[RunningServer]:
     port = server.servers[0].sockets[0].getsockname()[1]
     url = f"http://127.0.0.1:{port}"
     services: Services = app.state.services
-    key = admin_key(services.engine)
+    key = key or admin_key(services.engine)
     with httpx.Client(base_url=url, timeout=30, headers={"Authorization": f"Bearer {key}"}) as client:
         yield RunningServer(url, client, services, key)
     server.should_exit = True

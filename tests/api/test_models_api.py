@@ -266,7 +266,7 @@ def test_every_server_follows(tmp_path: Path, bundles: Bundles, first: str) -> N
     with (
         database("postgresql", tmp_path) as url,
         run_server(tmp_path / "a", database_url=url, **settings) as one,
-        run_server(tmp_path / "b", database_url=url, **settings) as other,
+        run_server(tmp_path / "b", key=one.key, database_url=url, **settings) as other,
     ):
         know(one, bundles)
         with writing(one.services.engine) as session:
