@@ -33,6 +33,12 @@ from tests.running import RunningServer, run_server
 DATABASES = ["sqlite", "postgresql"]
 
 
+@pytest.hookimpl(trylast=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Tests with a browser come last: while one is open, an event loop runs in this thread, which no worker bears."""
+    items.sort(key=lambda item: "browser" in item.path.parts)
+
+
 @pytest.fixture(params=DATABASES)
 def empty_database_url(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str]:
     """The URL of a database of this test's own without a table, once on SQLite and once on PostgreSQL."""

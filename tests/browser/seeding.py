@@ -25,9 +25,11 @@ def working(server: RunningServer) -> Iterator[None]:
     ready, stop = server.services.installation, threading.Event()
     worker = threading.Thread(target=run_jobs, args=(ready.engine, job_kinds(ready), {}, stop), daemon=True)
     worker.start()
-    yield
-    stop.set()
-    worker.join(timeout=20)
+    try:
+        yield
+    finally:
+        stop.set()
+        worker.join(timeout=20)
 
 
 TRASHNET = {

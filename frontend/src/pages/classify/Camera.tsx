@@ -18,7 +18,6 @@ export function Camera({ onPhoto, onClose }: { onPhoto: (file: File) => void; on
         stream = opened;
         if (isGone) return stop(opened);
         if (video.current) video.current.srcObject = opened;
-        setState("ready");
       })
       .catch(() => setState("failed"));
     return () => {
@@ -47,7 +46,16 @@ export function Camera({ onPhoto, onClose }: { onPhoto: (file: File) => void; on
           </Alert>
         ) : (
           <>
-            <video ref={video} autoPlay playsInline muted className="sl-picture" aria-label={t.cameraView} />
+            <video
+              ref={video}
+              autoPlay
+              playsInline
+              muted
+              className="sl-picture"
+              aria-label={t.cameraView}
+              // An open camera has no picture yet; a photo of nothing would be lost without a word.
+              onLoadedData={() => setState("ready")}
+            />
             <Button
               leftSection={<IconCamera size={18} aria-hidden />}
               onClick={take}
