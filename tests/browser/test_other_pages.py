@@ -144,7 +144,7 @@ def test_a_budget_is_previewed_and_used(visit: Visit) -> None:
     page.get_by_label("At most so many wrong among the accepted").fill("5")
     page.get_by_text("What this comes to").wait_for()
     page.get_by_role("button", name="Use this budget").click()
-    page.get_by_text("In force").wait_for()
+    page.get_by_text("In force", exact=True).wait_for()
     page.get_by_role("button", name="Set thresholds by hand").click()
     page.get_by_text("The thresholds are set by hand now").wait_for()
     assert visit.faults() == []
