@@ -11,14 +11,19 @@ import numpy as np
 from sqlalchemy import Engine
 
 from sortline.catalogue.image import ImageRecord
+from sortline.catalogue.store.entries import get_entry
 from sortline.catalogue.store.images import add_images
 from sortline.db.ids import new_id
 from sortline.db.session import reading, writing
 from sortline.flows.ingest import Tools
 from sortline.flows.prepare import measured
+from sortline.flows.review import Answers, Ask, decide
+from sortline.flows.review_queue import Wanted, lease_next
 from sortline.lines import store as lines
-from sortline.review.item import ReviewItem, Sighting
+from sortline.lines.classes import list_classes
+from sortline.review.item import ReviewItem, ReviewSettings, Sighting
 from sortline.review.store import items
+from sortline.review.store.settings import set_settings
 from sortline.storage.objects import ObjectBlobs
 from tests.pictures import photo
 
@@ -81,3 +86,37 @@ def _sighting(line_id: int, record: ImageRecord, changes: dict[str, object]) -> 
         "bytes": record.bytes,
     }
     return Sighting(**{**facts, **changes})  # type: ignore[arg-type]  # the fields are the ones above
+
+
+def take(waiting: Queue, who: str, limit: int = 20, **wanted: object) -> list[str]:
+    """Ids of what a person is given."""
+    found = lease_next(
+        waiting.engine,
+        waiting.line_id,
+        who=who,
+        wanted=Wanted(**wanted),
+        limit=limit,  # type: ignore[arg-type]
+    )
+    return [item.id for item in found.items]
+
+
+def say(waiting: Queue, who: str, item: str, label: str | None, **more: object) -> Answers:
+    """One person's opinion about one item; None: unusable."""
+    ask = Ask(item=item, action="unusable" if label is None else "label", class_name=label, **more)  # type: ignore[arg-type]
+    return decide(waiting.tools, waiting.line_id, [ask], who=who)
+
+
+def label_of(waiting: Queue, item: str) -> str | None:
+    """The class of an item's picture in the catalogue; raises where it is in none."""
+    with reading(waiting.engine) as session:
+        names = {one.id: one.name for one in list_classes(session, waiting.line_id)}
+        entry = get_entry(
+            session, waiting.line_id, items.get_item(session, waiting.line_id, item).image_sha256
+        )
+    return None if entry.class_id is None else names[entry.class_id]
+
+
+def second_opinions(waiting: Queue, share: float) -> None:
+    """So many items get two."""
+    with writing(waiting.engine) as session:
+        set_settings(session, waiting.line_id, ReviewSettings(second_opinions=share))
