@@ -47,11 +47,7 @@ def described(*media_types: str) -> dict[int | str, dict[str, object]]:
 )
 def get_file(line: str, sha256: Hash, request: Request, services: ServicesDep, live: LineDep) -> Response:
     """The picture as it is stored, without metadata; 410 once it was erased."""
-    record = _record(services, live, sha256)
-    if unchanged(request, sha256):
-        return Response(status_code=304, headers=cached(sha256))
-    data = bytes_of(services.installation.blobs, record)
-    return Response(data, media_type=record.media_type, headers=cached(sha256))
+    return file_answer(request, services, _record(services, live, sha256))
 
 
 @router.get(
@@ -71,12 +67,24 @@ def get_thumbnail(
     ] = 128,
 ) -> Response:
     """A small copy, made when it is first asked for; 410 once the picture was erased."""
-    record, tag = _record(services, live, sha256), f"{sha256}-{size}"
+    return thumbnail_answer(request, services, _record(services, live, sha256), size)
+
+
+def file_answer(request: Request, services: Services, record: ImageRecord) -> Response:
+    """The picture as it is stored; 304 for a caller who has it."""
+    if unchanged(request, record.sha256):
+        return Response(status_code=304, headers=_cached(record.sha256))
+    data = bytes_of(services.installation.blobs, record)
+    return Response(data, media_type=record.media_type, headers=_cached(record.sha256))
+
+
+def thumbnail_answer(request: Request, services: Services, record: ImageRecord, size: int) -> Response:
+    """A copy of so many px; 304 for a caller who has it."""
+    tag, installation = f"{record.sha256}-{size}", services.installation
     if unchanged(request, tag):
-        return Response(status_code=304, headers=cached(tag))
-    installation = services.installation
+        return Response(status_code=304, headers=_cached(tag))
     data = thumbnail(installation.blobs, installation.thumbnails, record, size)
-    return Response(data, media_type=small.MEDIA_TYPE, headers=cached(tag))
+    return Response(data, media_type=small.MEDIA_TYPE, headers=_cached(tag))
 
 
 def _record(services: Services, live: LiveLine, sha256: str) -> ImageRecord:
@@ -89,7 +97,7 @@ def _record(services: Services, live: LiveLine, sha256: str) -> ImageRecord:
     return record
 
 
-def cached(tag: str) -> dict[str, str]:
+def _cached(tag: str) -> dict[str, str]:
     """Headers by which what is of this ETag is kept for good."""
     return {"ETag": f'"{tag}"', "Cache-Control": _IMMUTABLE}
 

@@ -7,14 +7,13 @@ from starlette.responses import Response
 
 from sortline.api.access import Scope, require
 from sortline.api.deps import LineDep, ServicesDep
-from sortline.api.image_files import cached, described, unchanged
+from sortline.api.image_files import described, file_answer, thumbnail_answer
 from sortline.api.parameters import Id
 from sortline.catalogue.image import ImageRecord
 from sortline.catalogue.store.records import get_records
 from sortline.db.session import reading
 from sortline.engine import thumbnail as small
-from sortline.flows.pictures import ErasedPicture, UnknownPicture, bytes_of
-from sortline.flows.thumbnails import thumbnail
+from sortline.flows.pictures import ErasedPicture, UnknownPicture
 from sortline.review.store.items import get_item
 from sortline.serving.live import LiveLine
 from sortline.wiring import Services
@@ -34,11 +33,7 @@ router = APIRouter(
 )
 def get_file(line: str, item: Id, request: Request, services: ServicesDep, live: LineDep) -> Response:
     """The picture as it is stored, without metadata; 410 once it was erased."""
-    record = _record(services, live, item)
-    if unchanged(request, record.sha256):
-        return Response(status_code=304, headers=cached(record.sha256))
-    data = bytes_of(services.installation.blobs, record)
-    return Response(data, media_type=record.media_type, headers=cached(record.sha256))
+    return file_answer(request, services, _record(services, live, item))
 
 
 @router.get(
@@ -58,13 +53,7 @@ def get_thumbnail(
     ] = 384,
 ) -> Response:
     """A small copy, made when it is first asked for; 410 once the picture was erased."""
-    record = _record(services, live, item)
-    tag = f"{record.sha256}-{size}"
-    if unchanged(request, tag):
-        return Response(status_code=304, headers=cached(tag))
-    installation = services.installation
-    data = thumbnail(installation.blobs, installation.thumbnails, record, size)
-    return Response(data, media_type=small.MEDIA_TYPE, headers=cached(tag))
+    return thumbnail_answer(request, services, _record(services, live, item), size)
 
 
 def _record(services: Services, live: LiveLine, item_id: str) -> ImageRecord:
