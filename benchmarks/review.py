@@ -10,7 +10,6 @@ the table beside the medians that the JSON has.
 from __future__ import annotations
 
 import argparse
-import io
 import json
 import os
 import random
@@ -18,25 +17,23 @@ import statistics
 import tempfile
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-from PIL import Image
 from sqlalchemy import Engine, Index, insert
 
 from drawn_pictures import CHUNK
+from drawn_queue import drawn, open_items
 from sortline.catalogue import tables as _catalogue  # noqa: F401  # the tables of every domain join the metadata
-from sortline.catalogue.store.images import add_images
 from sortline.db.base import metadata
 from sortline.db.bulk import insert_rows
 from sortline.db.engine import connect
 from sortline.db.ids import new_id
 from sortline.db.session import reading, writing
 from sortline.flows.ingest import Tools
-from sortline.flows.prepare import measured
 from sortline.flows.review import Ask, decide
 from sortline.flows.review_queue import Wanted, lease_next, similar
 from sortline.flows.review_undo import undo
@@ -115,7 +112,7 @@ def build(engine: Engine, count: int, *, real: int) -> Built:
         with engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
             connection.exec_driver_sql("ANALYZE")
     tools = Tools(engine=engine, blobs=ObjectBlobs(), trained=lambda _: None)
-    pictures = _real(tools, line_id, real, clusters)
+    pictures = _real(tools, line_id, real)
     return Built(
         engine=engine, tools=tools, line_id=line_id, real=pictures, drawn=random.Random(7).sample(ids, 1000)
     )
@@ -230,45 +227,16 @@ def _fill(
     return ids
 
 
-def _real(tools: Tools, line_id: int, count: int, clusters: list[int]) -> list[str]:
-    """Ids of so many items with pictures of their own, opened as predictions open them."""
-    from sortline.review.item import Sighting
-    from sortline.review.store.items import change_items, open_or_join
+def _real(tools: Tools, line_id: int, count: int) -> list[str]:
+    """Ids of so many items with pictures of their own."""
+    from sortline.review.store.items import change_items
 
-    records, sightings = [], []
-    for seed in range(count):
-        stored, record = measured(_photo(seed), now=NOW, source="belt-0")
-        tools.blobs.put_many([(record.sha256, stored.data)])
-        records.append(replace(record, phash=None, format=None))
-        sightings.append(
-            Sighting(
-                line_id=line_id,
-                image_sha256=record.sha256,
-                prediction_id=new_id(),
-                reason="unknown",
-                class_name=CLASSES[0],
-                confidence=0.4,
-                ood_score=0.5,
-                source="belt-0",
-                at=NOW,
-                width=record.width,
-                height=record.height,
-                bytes=record.bytes,
-            )
-        )
+    jpegs = (drawn(seed, grain=33, size=524) for seed in range(count))
+    ids = open_items(tools.engine, tools.blobs, line_id, jpegs, class_name=CLASSES[0])
     with writing(tools.engine) as session:
-        add_images(session, records)
-        ids = open_or_join(session, sightings)
         # As gathered: they belong to no measurement of clusters.
         change_items(session, [{"id": one, "cluster_id": 0} for one in ids])
     return ids
-
-
-def _photo(seed: int) -> bytes:
-    pixels = np.random.default_rng(seed).integers(0, 255, (33, 33, 3), np.uint8)
-    file = io.BytesIO()
-    Image.fromarray(pixels).resize((524, 524)).save(file, "JPEG", quality=90)
-    return file.getvalue()
 
 
 if __name__ == "__main__":

@@ -10,7 +10,6 @@ killed person had on lease and another decided), `seconds`.
 from __future__ import annotations
 
 import argparse
-import io
 import json
 import os
 import random
@@ -20,27 +19,21 @@ import sys
 import tempfile
 import time
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass, replace
-from datetime import UTC, datetime
+from dataclasses import asdict, dataclass
 from pathlib import Path
 
-import numpy as np
-from PIL import Image
 from sqlalchemy import Engine
 
+from drawn_queue import drawn, open_items
 from sortline.catalogue.store.entries import get_entry
-from sortline.catalogue.store.images import add_images
 from sortline.db.base import metadata
 from sortline.db.engine import DatabaseUnavailable, connect
-from sortline.db.ids import new_id
 from sortline.db.migrate import migrate
 from sortline.db.session import reading, writing
 from sortline.flows.ingest import Tools
-from sortline.flows.prepare import measured
 from sortline.flows.review import Ask, decide
 from sortline.flows.review_queue import Wanted, lease_next
 from sortline.lines import store as lines
-from sortline.review.item import Sighting
 from sortline.review.outcome import effective
 from sortline.review.store import decisions, items
 from sortline.storage.local import LocalBlobs
@@ -166,34 +159,10 @@ class _Chair:
 
 def _queue(engine: Engine, blobs: Path, count: int) -> tuple[int, list[str]]:
     """A line on which so many drawn pictures wait, and the items' ids."""
-    kept = LocalBlobs(blobs)
-    now = datetime.now(UTC)
-    records, sightings = [], []
     with writing(engine) as session:
         line_id = lines.create_line(session, f"crew-{time.time_ns()}", class_names=CLASSES).id
-    for seed in range(count):
-        stored, record = measured(_photo(seed), now=now, source="belt")
-        kept.put_many([(record.sha256, stored.data)])
-        records.append(replace(record, phash=None, format=None))
-        sightings.append(
-            Sighting(
-                line_id=line_id,
-                image_sha256=record.sha256,
-                prediction_id=new_id(),
-                reason="unknown",
-                class_name="Glass",
-                confidence=0.5,
-                ood_score=0.9,
-                source="belt",
-                at=now,
-                width=record.width,
-                height=record.height,
-                bytes=record.bytes,
-            )
-        )
-    with writing(engine) as session:
-        add_images(session, records)
-        return line_id, items.open_or_join(session, sightings)
+    jpegs = (drawn(seed, grain=8, size=96) for seed in range(count))
+    return line_id, open_items(engine, LocalBlobs(blobs), line_id, jpegs, class_name=CLASSES[0])
 
 
 def _checked(
@@ -238,13 +207,6 @@ def _held(engine: Engine, line_id: int, ids: Sequence[str], who: str) -> set[str
             rows = items.get_items(session, line_id, ids[start : start + 500]).values()
             found |= {one.id for one in rows if one.waiting and one.lease_by == who}
     return found
-
-
-def _photo(seed: int) -> bytes:
-    pixels = np.random.default_rng(seed).integers(0, 255, (8, 8, 3), np.uint8)
-    file = io.BytesIO()
-    Image.fromarray(pixels).resize((96, 96), Image.Resampling.NEAREST).save(file, "JPEG", quality=90)
-    return file.getvalue()
 
 
 if __name__ == "__main__":

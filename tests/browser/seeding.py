@@ -11,6 +11,7 @@ from typing import Any
 from sortline.flows.set_aside import set_aside
 from sortline.flows.work import run_next_import
 from sortline.jobs.worker import run_jobs
+from sortline.training.assess import TRASHNET
 from sortline.wiring import import_tools, job_kinds
 from tests.api.catalogue import zipped
 from tests.browser.visiting import DATA
@@ -30,16 +31,6 @@ def working(server: RunningServer) -> Iterator[None]:
     finally:
         stop.set()
         worker.join(timeout=20)
-
-
-TRASHNET = {
-    "cardboard": "Cardboard",
-    "glass": "Glass",
-    "metal": "Metal",
-    "paper": "Paper",
-    "plastic": "Plastic",
-    "trash": "Miscellaneous Trash",
-}
 
 
 def photos(count: int) -> list[tuple[str, bytes]]:

@@ -243,9 +243,9 @@ def _live_line(state: _State, live: _Outcome, shadow: _Outcome, serves: Loaded |
         shadow=shadow.loaded.classifier if shadow.loaded else None,
         shadow_problem=shadow.problem,
     )
-    if serves and policy.coverage is not None:
-        # Here, on the thread that follows: it reads the bundle's memory, for which no picture should wait.
-        _ = found.sets
+    if serves:
+        # Here, on the thread that follows: both read the bundle's files, for which no picture should wait.
+        _ = found.detector, found.sets
     return found
 
 
