@@ -1,12 +1,16 @@
 """Group commit: each entry is settled once, after its group is kept or refused."""
 
 import threading
-import time
 from collections.abc import Sequence
 from itertools import chain
 
+import pytest
+
 from sortline.errors import SortlineError
-from sortline.serving.recorder import LINGER, MAX_GROUP, Entry, Recorder
+from sortline.serving.recorder import MAX_GROUP, Entry, Recorder
+
+# Seconds that no test lasts.
+AGES = 3600
 
 
 class Log:
@@ -19,7 +23,7 @@ class Log:
 
     def commit(self, records: Sequence[int]) -> None:
         """Keeps a group once the gate is open."""
-        self.gate.wait(5)
+        self.gate.wait()
         if -1 in records:
             raise ValueError("a record that cannot be kept")
         if -2 in records:
@@ -46,21 +50,55 @@ def test_everything_waiting_is_one_group() -> None:
     assert all(outcomes == [None] for outcomes in told.values())
 
 
-def test_group_waits_for_more_only_while_more_is_to_come() -> None:
-    """Records that trickle in are one group while others wait to be inferred, and a group each when nothing does."""
+class Told(threading.Event):
+    """A caller that waits for the answer to its record."""
 
-    def trickle(more: bool) -> list[list[int]]:
-        log = Log()
-        log.gate.set()
-        recorder: Recorder[int] = Recorder(log.commit, more_to_come=lambda: more)
-        recorder.start()
-        for record in range(4):
-            recorder.submit(Entry(record, lambda _: None))
-            time.sleep(LINGER / 10)
-        recorder.close()
-        return log.groups
+    def entry(self, record: int) -> Entry[int]:
+        """The record, whose caller this is."""
+        return Entry(record, lambda _: self.set())
 
-    assert len(trickle(more=True)) < len(trickle(more=False)) == 4
+
+def test_group_waits_for_no_more_when_nothing_is_to_come(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A record is kept at once while nothing waits to be inferred, however long a group might wait."""
+    monkeypatch.setattr("sortline.serving.recorder.LINGER", AGES)
+    log = Log()
+    log.gate.set()
+    recorder: Recorder[int] = Recorder(log.commit, more_to_come=lambda: False)
+    recorder.start()
+    for record in range(3):
+        told = Told()
+        recorder.submit(told.entry(record))
+        assert told.wait(60)
+    recorder.close()
+    assert log.groups == [[0], [1], [2]]
+
+
+def test_group_waits_for_more_while_more_is_to_come(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Records that trickle in while others wait to be inferred are one group."""
+    monkeypatch.setattr("sortline.serving.recorder.LINGER", AGES)
+    log = Log()
+    log.gate.set()
+    recorder: Recorder[int] = Recorder(log.commit, more_to_come=lambda: True)
+    recorder.start()
+    for record in range(3):
+        told = Told()
+        recorder.submit(told.entry(record))
+        # Time for a recorder that does not wait to show it; one that does is right however long this takes.
+        assert not told.wait(0.1)
+    recorder.close()
+    assert log.groups == [[0, 1, 2]]
+
+
+def test_group_does_not_wait_for_ever() -> None:
+    """A record is kept after a while though more is to come all the time."""
+    log = Log()
+    log.gate.set()
+    recorder: Recorder[int] = Recorder(log.commit, more_to_come=lambda: True)
+    recorder.start()
+    told = Told()
+    recorder.submit(told.entry(0))
+    assert told.wait(60)
+    recorder.close()
 
 
 def test_groups_are_bounded() -> None:
