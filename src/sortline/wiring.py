@@ -41,6 +41,7 @@ from sortline.flows.retrain import JOB as RETRAIN
 from sortline.flows.retrain import retrain
 from sortline.flows.review_queue import gather_next
 from sortline.flows.runs import JOB as TRAIN
+from sortline.flows.scratch import sweep_runs
 from sortline.flows.thumbnail_work import ThumbnailWork
 from sortline.flows.track import JOB as MLFLOW
 from sortline.flows.track import Announcer, tell_live
@@ -78,6 +79,8 @@ STARTER = "waste"
 SUMMARIES_EVERY_S = 20.0
 # Seconds between looks for archives that no import needs any more.
 UPLOADS_EVERY_S = 600.0
+# Seconds between looks for ended runs that have not let go of what they worked on.
+RUNS_EVERY_S = 60.0
 # Seconds between looks whether another bundle is live than an MLflow server was told.
 LIVE_EVERY_S = 20.0
 # Seconds between looks for bundles that a line's budget is not fitted to, and for lines where enough labels wait.
@@ -101,6 +104,11 @@ class Installation:
     def bundles_dir(self) -> Path:
         """Where bundles are kept, each in a folder named by its hash."""
         return self.settings.data_dir / "bundles"
+
+    @property
+    def runs_dir(self) -> Path:
+        """Where runs leave their files, each in a folder named by its id."""
+        return self.settings.data_dir / "runs"
 
     @property
     def cache_dir(self) -> Path:
@@ -251,6 +259,11 @@ def tasks(ready: Installation) -> tuple[Task, ...]:
             run=lambda _: sweep_uploads(ready.engine, uploads_folder(ready.settings.data_dir)) > 0,
             every=UPLOADS_EVERY_S,
         ),
+        Task(
+            name="runs",
+            run=lambda _: sweep_runs(ready.engine, ready.blobs, ready.runs_dir) > 0,
+            every=RUNS_EVERY_S,
+        ),
         Task(name="policies", run=lambda _: policies.look(), every=POLICIES_EVERY_S),
         Task(name="auto versions", run=lambda _: automatic.look(), every=VERSIONS_EVERY_S),
         *_announcing(ready),
@@ -270,7 +283,7 @@ def job_kinds(ready: Installation) -> Mapping[str, JobKind]:
         engine=ready.engine,
         blobs=ready.blobs,
         bundles_dir=ready.bundles_dir,
-        runs_dir=ready.settings.data_dir / "runs",
+        runs_dir=ready.runs_dir,
         networks=Networks(partial(_network, ready)),
         gates=Gates(),
     )

@@ -31,6 +31,7 @@ from sortline.flows.embeddings import Backbone, Embedder
 from sortline.flows.inferred import Pictures as Source
 from sortline.flows.inferred import chunks
 from sortline.flows.networks import Served, logits_of
+from sortline.flows.scratch import CHECKPOINT
 from sortline.flows.training_data import PART_NAMES, Pictures, TrainingData, without
 from sortline.jobs.context import Context
 from sortline.storage.blobs import Blobs
@@ -47,7 +48,6 @@ if TYPE_CHECKING:
     from sortline.training.finetune import Outcome
     from sortline.training.moments import Moment
 
-CHECKPOINT = "checkpoint.pt"
 _RECORDS = 200
 # Test photos on which PyTorch and ONNX Runtime are held against each other, and the largest difference of a logit:
 # folding batch normalisation into the convolutions rounds anew, by up to 1e-3 in networks of a hundred layers.

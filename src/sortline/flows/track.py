@@ -21,7 +21,7 @@ from sqlalchemy import Engine
 from sortline.catalogue.version import Version
 from sortline.db.session import reading, writing
 from sortline.engine.bundle import MANIFEST, Bundle
-from sortline.flows.finetune import CHECKPOINT
+from sortline.flows.scratch import CHECKPOINT
 from sortline.flows.mlflow_server import (
     EXPERIMENT,
     MlflowMissing,

@@ -46,6 +46,7 @@ from sortline.flows.probe import made_by_probe
 from sortline.flows.promote import promote
 from sortline.flows.run_report import Told, run_files
 from sortline.flows.runs import evidence_of, version_name
+from sortline.flows.scratch import WORK
 from sortline.flows.track import Finished, track
 from sortline.flows.training_data import TrainingData, outlier_sets, training_data
 from sortline.jobs.context import Context, Transient
@@ -278,7 +279,7 @@ class _Work:
                 base,
                 recipe,
                 run=self.run,
-                work=self.folder / "work",
+                work=self.folder / WORK,
                 context=self.context,
                 line=self.line.name,
             )

@@ -133,6 +133,16 @@ def set_artefacts(session: Session, run_id: str, artefacts: Mapping[str, Artefac
     session.execute(update(runs).where(runs.c.id == run_id).values(artefacts=kept))
 
 
+def drop_artefact(session: Session, run_id: str, name: str) -> Artefact | None:
+    """The file of that name is the run's no more: what it was, or None if there is none."""
+    artefacts = dict(get_run(session, run_id).artefacts)
+    gone = artefacts.pop(name, None)
+    if gone is not None:
+        kept = {name: asdict(one) for name, one in artefacts.items()}
+        session.execute(update(runs).where(runs.c.id == run_id).values(artefacts=kept))
+    return gone
+
+
 def artefact_blobs(session: Session) -> list[str]:
     """The SHA-256 of every blob that a run holds."""
     found = session.scalars(select(runs.c.artefacts))
