@@ -21,7 +21,6 @@ from sqlalchemy import Engine
 from sortline.catalogue.version import Version
 from sortline.db.session import reading, writing
 from sortline.engine.bundle import MANIFEST, Bundle
-from sortline.flows.scratch import CHECKPOINT
 from sortline.flows.mlflow_server import (
     EXPERIMENT,
     MlflowMissing,
@@ -37,6 +36,7 @@ from sortline.flows.mlflow_server import (
     version_tagged,
 )
 from sortline.flows.runs import version_name
+from sortline.flows.scratch import CHECKPOINT
 from sortline.jobs import store as jobs
 from sortline.jobs.context import Context, Transient
 from sortline.lines.line import Line
