@@ -41,7 +41,8 @@ from sortline.training.store.runs import list_epochs
 from sortline.wiring import Installation, import_tools, installation
 
 PICTURES, EPOCHS = 120, 6
-PATIENCE = 300
+# Seconds: of a machine that other work may fill.
+PATIENCE = 1800
 # Fixed threads and a schedule on steps alone: what an exact repeat needs.
 RECIPE = FinetuneRecipe(
     backbone="resnet10t",
