@@ -7,7 +7,7 @@ import pytest
 
 import sortline
 from sortline.engine.bundle import BundleError, read_bundle
-from sortline.engine.choice import RuntimeUnavailable, candidates, choose
+from sortline.engine.choice import RuntimeUnavailable, candidates, choose, measure
 from sortline.engine.classifier import Classifier
 from sortline.engine.packaged import packaged_bundles
 from sortline.engine.runtime import batches
@@ -74,6 +74,11 @@ def test_choice_is_remembered(tmp_path: Path) -> None:
     first, second = (choose(bundle, threads=1, memory=tmp_path)[1] for _ in range(2))
     assert first == second
     assert first.images_per_second[first.runtime] == max(first.images_per_second.values())
+
+
+def test_a_machine_that_hangs_has_a_speed(waste: Classifier) -> None:
+    """Though the time is over before a thread begins: each does one call, so that speeds can be held together."""
+    assert measure(waste.runtime, waste.bundle.golden().pixels[:1], threads=2, seconds=0) > 0
 
 
 def test_unknown_runtime_is_named() -> None:
