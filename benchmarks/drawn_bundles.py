@@ -7,7 +7,8 @@ import numpy as np
 import onnx
 from onnx import numpy_helper
 
-from sortline.engine.bundle import Bundle, Head, npz, read_bundle, write_bundle
+from sortline.engine.bundle import Bundle, npz, read_bundle, write_bundle
+from sortline.engine.head import Head
 from sortline.engine.heads import compose
 from sortline.engine.onnx_runtime import OnnxRuntime
 from sortline.engine.packaged import packaged_bundles

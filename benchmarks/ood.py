@@ -50,7 +50,8 @@ from ood_tables import (
     print_thresholds,
 )
 from sortline.engine import ood
-from sortline.engine.bundle import Bundle, Head, read_bundle
+from sortline.engine.bundle import Bundle, read_bundle
+from sortline.engine.head import Head
 from sortline.engine.ood_scorers import energy, max_softmax, scorers
 from sortline.engine.packaged import packaged_bundles
 from sortline.evaluation import metrics

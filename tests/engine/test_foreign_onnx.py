@@ -9,7 +9,6 @@ import pytest
 from onnx import TensorProto, helper, numpy_helper
 
 from sortline.engine import golden
-from sortline.engine.bundle import Head
 from sortline.engine.calibration import softmax
 from sortline.engine.foreign import opening
 from sortline.engine.foreign.errors import (
@@ -24,6 +23,7 @@ from sortline.engine.foreign.network import inspect
 from sortline.engine.foreign.opening import open_model
 from sortline.engine.foreign.reading import Reading, parse
 from sortline.engine.foreign.servable import Prepared, check, prepare, with_reading
+from sortline.engine.head import Head
 from sortline.engine.heads import compose
 from sortline.engine.onnx_runtime import OnnxRuntime
 from sortline.engine.openvino_runtime import OpenVinoRuntime

@@ -10,8 +10,9 @@ import numpy as np
 import pytest
 
 from sortline.engine import ood
-from sortline.engine.bundle import Bundle, BundleError, Head, npz, read_bundle, write_bundle
+from sortline.engine.bundle import Bundle, BundleError, npz, read_bundle, write_bundle
 from sortline.engine.classifier import Classifier
+from sortline.engine.head import Head
 from sortline.engine.ood_scorers import gen, scorers
 from sortline.engine.ood_statistics import fit_space, fit_statistics, principal
 from sortline.engine.packaged import packaged_bundles

@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 
 from sortline.engine import ood
-from sortline.engine.bundle import Head, read_bundle
+from sortline.engine.bundle import read_bundle
+from sortline.engine.head import Head
 from sortline.engine.packaged import packaged_bundles
 from sortline.training.assemble import TEST, TRAIN, VALIDATION, Known, fit_detectors
 from sortline.training.corruptions import corrupt

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from sortline.engine.bundle import Head
+from sortline.engine.head import Head
 from sortline.training.probe import Labelled, fit_probe
 
 STRENGTHS = (0.03, 0.003, 0.0003)

@@ -30,6 +30,7 @@ from numpy.lib.format import read_array_header_1_0, read_array_header_2_0, read_
 from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 
+from sortline.engine.head import Head
 from sortline.engine.image import Preprocessing
 from sortline.engine.ood_statistics import misfit
 from sortline.engine.routing import Policy
@@ -174,14 +175,6 @@ class Golden:
     def expected(self, precision: Precision) -> NDArray[np.float32]:
         """The logits a runtime that computes in this arithmetic must give."""
         return self.logits if precision != "int8" or self.int8_logits is None else self.int8_logits
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Head:
-    """The linear head: logits = embedding @ weight.T + bias; weight (C, D), bias (C,), float32."""
-
-    weight: NDArray[np.float32]
-    bias: NDArray[np.float32]
 
 
 @dataclass(frozen=True)

@@ -9,10 +9,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sortline.engine import ood, quality
-from sortline.engine.bundle import Bundle, Head, read_bundle
+from sortline.engine.bundle import Bundle, read_bundle
 from sortline.engine.calibration import softmax
 from sortline.engine.choice import choose
 from sortline.engine.conformal import ConformalSets, conformal_sets
+from sortline.engine.head import Head
 from sortline.engine.held_out import held_out
 from sortline.engine.image import Limits, Picture, Preprocessing, read, resize
 from sortline.engine.ood_scorers import energy as energy_of

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from sortline.engine.bundle import Head
+from sortline.engine.head import Head
 from sortline.engine.runtime import Outputs, Runtime
 
 _WEIGHT, _BIAS = "sortline.head.weight", "sortline.head.bias"

@@ -8,15 +8,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Protocol
+from typing import Protocol
 
 import numpy as np
 
 from sortline.engine.calibration import softmax
+from sortline.engine.head import Head
 from sortline.engine.ood_statistics import NEEDED, OF_A_HEAD, Arrays, Floats, residual, unit, vim_span
-
-if TYPE_CHECKING:
-    from sortline.engine.bundle import Head
 
 _GEN_POWER, _GEN_CLASSES = 0.1, 100  # Liu et al. 2023, section 4
 

@@ -19,13 +19,12 @@ All but those marked are float32.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-if TYPE_CHECKING:
-    from sortline.engine.bundle import Head
+from sortline.engine.head import Head
 
 Arrays = Mapping[str, NDArray[Any]]
 Floats = NDArray[np.float32]

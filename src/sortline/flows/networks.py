@@ -10,9 +10,10 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from sortline.engine.bundle import Bundle, Head
+from sortline.engine.bundle import Bundle
 from sortline.engine.choice import share
 from sortline.engine.classifier import Classifier
+from sortline.engine.head import Head
 from sortline.engine.runtime import Runtime
 from sortline.flows.embeddings import Backbone
 

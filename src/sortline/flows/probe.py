@@ -9,7 +9,8 @@ from dataclasses import asdict, replace
 import numpy as np
 from numpy.typing import NDArray
 
-from sortline.engine.bundle import Head, Licences
+from sortline.engine.bundle import Licences
+from sortline.engine.head import Head
 from sortline.engine.heads import compose
 from sortline.flows.candidates import Made, known_of
 from sortline.flows.compared import Asker, Said

@@ -14,8 +14,8 @@ from typing import Literal, NamedTuple
 
 import numpy as np
 
-from sortline.engine.bundle import Head
 from sortline.engine.classifier import Classifier, Prediction
+from sortline.engine.head import Head
 from sortline.engine.image import DEFAULT_LIMITS, read
 from sortline.serving.live import LiveLine
 

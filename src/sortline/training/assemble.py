@@ -21,7 +21,6 @@ from sortline.engine.bundle import (
     QUANTISED,
     Bundle,
     Dataset,
-    Head,
     Licences,
     Manifest,
     Memory,
@@ -31,6 +30,7 @@ from sortline.engine.bundle import (
     write_bundle,
 )
 from sortline.engine.calibration import fit_temperature
+from sortline.engine.head import Head
 from sortline.engine.image import Preprocessing
 from sortline.engine.onnx_runtime import OnnxRuntime
 from sortline.engine.ood_statistics import fit_space, fit_statistics, spread_rows

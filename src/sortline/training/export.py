@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from sortline.engine import golden
-from sortline.engine.bundle import Head
+from sortline.engine.head import Head
 from sortline.errors import SortlineError
 from sortline.training.recipe import FinetuneRecipe
 

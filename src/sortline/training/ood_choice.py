@@ -14,7 +14,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from sortline.engine.bundle import Bundle, Head, OodChoice, OodTrial
+from sortline.engine.bundle import Bundle, OodChoice, OodTrial
+from sortline.engine.head import Head
 from sortline.engine.ood import NAMES
 from sortline.engine.ood_scorers import OodScorer, scorers
 from sortline.engine.ood_statistics import Arrays, fit_space, fit_statistics, narrowed, spread_rows

@@ -9,8 +9,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from sortline.engine.bundle import Head
 from sortline.engine.calibration import log_softmax
+from sortline.engine.head import Head
 
 _MOST_STEPS = 200
 # Of the mean loss, on features of mean square 1: further steps change no answer.

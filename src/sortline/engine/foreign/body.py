@@ -7,12 +7,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sortline.engine import golden
-from sortline.engine.bundle import Head
 from sortline.engine.foreign.entry import scaled
 from sortline.engine.foreign.errors import UnsupportedNetwork
 from sortline.engine.foreign.graph import Graph, part, run
 from sortline.engine.foreign.network import Network
 from sortline.engine.foreign.reading import Reading
+from sortline.engine.head import Head
 
 # Before the name of everything that is the network's own, so that a bundle's names are free.
 PREFIX = "network/"

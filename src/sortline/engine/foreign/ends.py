@@ -7,11 +7,11 @@ from typing import Any
 
 import numpy as np
 
-from sortline.engine.bundle import Head
 from sortline.engine.foreign.body import PREFIX, Body
 from sortline.engine.foreign.errors import WrongClassCount
 from sortline.engine.foreign.graph import Graph
 from sortline.engine.foreign.heads import Answer, before_softmax, last_pooling, linear_head, pooling
+from sortline.engine.head import Head
 
 _LEAST = 1e-7  # a smaller probability counts as this, so that its logarithm is a number
 

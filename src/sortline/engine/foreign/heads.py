@@ -5,8 +5,8 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from sortline.engine.bundle import Head
 from sortline.engine.foreign.graph import FLATTENING, SAME, Graph
+from sortline.engine.head import Head
 
 # What a network's own last step was: its outputs are logits, probabilities by softmax or its logarithm, probabilities
 # by a sigmoid each, or probabilities by other means.

@@ -10,7 +10,6 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from sortline.engine.bundle import Head
 from sortline.engine.calibration import softmax
 from sortline.engine.foreign.body import PREFIX, Body
 from sortline.engine.foreign.ends import close, find_ends
@@ -20,6 +19,7 @@ from sortline.engine.foreign.graph import part, run
 from sortline.engine.foreign.heads import Answer
 from sortline.engine.foreign.network import Network
 from sortline.engine.foreign.reading import Reading
+from sortline.engine.head import Head
 from sortline.engine.onnx_runtime import OnnxRuntime
 
 # Largest difference of a probability between the file and the bundle: both compute in float32.
