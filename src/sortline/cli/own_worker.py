@@ -81,10 +81,10 @@ class OwnWorker:
                     self._work()
 
     def _work(self) -> None:
-        from sortline.cli.worker import work_until
+        from sortline.cli.worker import NICENESS, work_until
 
         with suppress(AttributeError, OSError):
-            os.nice(10)  # as any worker: whoever is served goes first
+            os.nice(NICENESS)  # as any worker
         self.here = True
         self._settled.set()
         self._ended = work_until(self._ready, self._stop, only=_NEEDED)

@@ -24,6 +24,8 @@ log = logging.getLogger(__name__)
 STOP_SECONDS = 10.0
 # Seconds until a worker that ended by itself is started again.
 AGAIN_SECONDS = 5.0
+# A worker lets go first who is served: the inference threads, too, which are nicer than the rest of the server.
+NICENESS = 13
 
 
 def worker(
@@ -34,7 +36,7 @@ def worker(
 ) -> None:
     """Do what waits in the background: jobs, queued imports, thumbnails, upkeep. Ctrl-C ends it."""
     with suppress(AttributeError, OSError):
-        os.nice(10)  # before anything heavy is loaded: whoever is served goes first
+        os.nice(NICENESS)  # before anything heavy is loaded
     from sortline.cli import logs
     from sortline.jobs.lock import sole_worker
     from sortline.wiring import installation

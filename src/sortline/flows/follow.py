@@ -22,6 +22,7 @@ from sortline.registry import shadows
 from sortline.registry import store as registry
 from sortline.registry.ledger import BundleRecord
 from sortline.serving.live import LiveLine, LiveLines
+from sortline.serving.niceness import behind_others
 
 log = logging.getLogger(__name__)
 
@@ -164,7 +165,8 @@ class Follower:
         # Two networks that are compiled at once would take memory for three.
         with self._loading:
             if (loaded := self._loaded.get(record.hash)) is None:
-                loaded = self._load(record, tuple(self._loaded.values()), self._thread.is_alive())
+                serving, busy = tuple(self._loaded.values()), self._thread.is_alive()
+                loaded = behind_others(lambda: self._load(record, serving, busy))
                 with self._table:
                     self._loaded = {**self._loaded, record.hash: loaded}
             return loaded

@@ -15,6 +15,7 @@ from threadpoolctl import threadpool_limits
 from sortline.engine.classifier import Prediction
 from sortline.engine.image import Limits, Picture, read
 from sortline.serving.live import LiveLine
+from sortline.serving.niceness import let_others_first
 
 log = logging.getLogger(__name__)
 
@@ -115,6 +116,7 @@ class Inference:
             worker.join()
 
     def _work(self) -> None:
+        let_others_first()
         while (job := self._jobs.get()) is not None:
             if isinstance(job, _Errand):
                 job.run()

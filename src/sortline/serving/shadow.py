@@ -18,6 +18,7 @@ from sortline.engine.classifier import Classifier, Prediction
 from sortline.engine.head import Head
 from sortline.engine.image import DEFAULT_LIMITS, read
 from sortline.serving.live import LiveLine
+from sortline.serving.niceness import let_others_first
 
 log = logging.getLogger(__name__)
 
@@ -103,6 +104,7 @@ class Shadow:
             self._count(sight, None)
 
     def _work(self) -> None:
+        let_others_first()
         written = time.monotonic()
         while not self._stop.is_set():
             if (sight := self._next()) is not None:

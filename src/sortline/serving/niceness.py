@@ -1,0 +1,33 @@
+"""Who goes first on a core: what people wait for, before what infers.
+
+The event loop, the recorder and the calls of pages need a core for a millisecond or two, a network keeps one for tens.
+Under 50 clients on 2 cores a page's call took half as long (p50 50 → 26 ms, p95 204 → 159), and no fewer pictures were
+classified.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+import threading
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from typing import TypeVar
+
+# By so much a thread that infers is nicer than the server's others: it gets half their share of a core they all want.
+NICER = 3
+
+T = TypeVar("T")
+
+
+def let_others_first() -> None:
+    """From now on the calling thread is nicer; on Linux, for elsewhere all threads of a process share one niceness."""
+    if sys.platform == "linux":
+        thread = threading.get_native_id()
+        os.setpriority(os.PRIO_PROCESS, thread, os.getpriority(os.PRIO_PROCESS, thread) + NICER)
+
+
+def behind_others(work: Callable[[], T]) -> T:
+    """What the work gives, done on a thread that lets others first: the caller's own could not go back."""
+    with ThreadPoolExecutor(1, "behind-others", initializer=let_others_first) as one:
+        return one.submit(work).result()

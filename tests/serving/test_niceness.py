@@ -1,0 +1,36 @@
+"""Threads that infer let those first that somebody waits for."""
+
+import os
+import sys
+import threading
+
+import pytest
+
+from sortline.serving.inference import Inference
+from sortline.serving.niceness import NICER, behind_others
+
+pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="only Linux has a niceness for each thread")
+
+
+def niceness() -> int:
+    """The calling thread's."""
+    return os.getpriority(os.PRIO_PROCESS, threading.get_native_id())
+
+
+def test_inference_threads_are_nicer_than_the_server() -> None:
+    """Each of them, and none other."""
+    found: list[int] = []
+    inference = Inference(2)
+    inference.start()
+    inference.on_every_thread(lambda: found.append(niceness()))
+    inference.close()
+    assert found == [niceness() + NICER] * 2
+
+
+def test_a_bundle_is_loaded_behind_others() -> None:
+    """The work's outcome comes back, an error too; the caller's own thread stays as it was."""
+    before = niceness()
+    assert behind_others(niceness) == before + NICER
+    with pytest.raises(ZeroDivisionError):
+        behind_others(lambda: 1 // 0)
+    assert niceness() == before
