@@ -11,6 +11,7 @@ import os
 import signal
 import sys
 import time
+from collections.abc import Callable
 from pathlib import Path
 from threading import Event
 
@@ -32,29 +33,43 @@ def note(name: str, text: str) -> None:
         file.write(f"{text}\n")
 
 
+def notes(name: str) -> list[str]:
+    """The lines of a file of the folder."""
+    path = Path(os.environ[FOLDER]) / name
+    return path.read_text().splitlines() if path.exists() else []
+
+
 def count(context: Context) -> None:
-    """`steps` steps of `seconds` each; the sum of their results is told at the end."""
+    """`steps` steps; the sum of their results is told at the end. A step in `held`, by number and attempt, lasts until
+    the file `go` names it.
+    """
     args, total = context.job.args, 0
     for number in range(args["steps"]):
-        total += context.step(f"step {number}", lambda number=number: _one(context, number, args["seconds"]))
+        total += context.step(f"step {number}", lambda number=number: _one(context, number))
         context.progress(phase="counting", done=number + 1, total=args["steps"])
         context.log(f"step {number} is done")
     context.progress(sum=total)
 
 
-def _one(context: Context, number: int, seconds: float) -> int:
+def _one(context: Context, number: int) -> int:
     note("steps", f"{context.job.id} {number} {os.getpid()} {context.attempt}")
-    context.wait(seconds)
+    if [number, context.attempt] in context.job.args.get("held", []):
+        _until(context, lambda: f"{number} {context.attempt}" in notes("go"))
     return number
+
+
+def _until(context: Context, holds: Callable[[], bool]) -> None:
+    while not holds():
+        context.wait(0.01)
 
 
 def hold(context: Context) -> None:
     """Runs until it is told to end, looking up as often as it can."""
-    note("holds", f"{context.job.id} begins {time.time()}")
+    note("holds", f"{context.job.id} begins")
     try:
         context.step("hold", lambda: _forever(context))
     finally:
-        note("holds", f"{context.job.id} ends {time.time()}")
+        note("holds", f"{context.job.id} ends")
 
 
 def _forever(context: Context) -> None:
@@ -64,14 +79,15 @@ def _forever(context: Context) -> None:
 
 
 def gather(context: Context) -> None:
-    """Notes when it begins and ends, so that a test sees who was at work with whom."""
+    """Ends when `present` jobs have begun, itself among them, so that a test sees who is at work with whom."""
     context.step("gather", lambda: _together(context))
 
 
 def _together(context: Context) -> None:
-    note("gathered", f"{context.job.id} begins")
-    context.wait(context.job.args["seconds"])
-    note("gathered", f"{context.job.id} ends")
+    note("gathered", f"{context.job.id} begins {os.getpid()}")
+    begun = context.job.args["present"]
+    _until(context, lambda: len([line for line in notes("gathered") if "begins" in line]) >= begun)
+    note("gathered", f"{context.job.id} ends {os.getpid()}")
 
 
 def flaky(context: Context) -> None:
@@ -104,7 +120,7 @@ def fickle(context: Context) -> None:
     """Steps of another name each time a worker takes it."""
     context.step(f"as {context.attempt}", lambda: context.attempt)
     note("fickle", context.job.id)
-    context.step("wait", lambda: context.wait(60))
+    context.step("wait", lambda: context.wait(3600))
 
 
 def tick(context: Context) -> None:
@@ -114,7 +130,7 @@ def tick(context: Context) -> None:
 
 def deaf(context: Context) -> None:
     """Looks up never."""
-    note("holds", f"{context.job.id} begins {time.time()}")
+    note("holds", f"{context.job.id} begins")
     time.sleep(3600)
 
 
@@ -122,6 +138,7 @@ KINDS = {
     "count": JobKind(run=count),
     "hold": JobKind(run=hold, at_once=4),
     "gather": JobKind(run=gather, at_once=4),
+    "alone": JobKind(run=gather, at_once=1),
     "flaky": JobKind(run=flaky),
     "broken": JobKind(run=broken),
     "odd": JobKind(run=odd),

@@ -8,15 +8,15 @@ import sys
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from sqlalchemy import Engine
+from sqlalchemy import Engine, select
 
 from sortline.db.session import reading, writing
 from sortline.jobs import store
 from sortline.jobs.job import Job, State
+from sortline.jobs.tables import jobs, workers
 
 
 @dataclass
@@ -70,10 +70,20 @@ class Crew:
         path = self.folder / name
         return path.read_text().splitlines() if path.exists() else []
 
-    def created(self, job_id: str) -> datetime:
-        """When the job of this id was enqueued."""
+    def go(self, number: int, attempt: int) -> None:
+        """A `count` job's step that is held ends."""
+        with (self.folder / "go").open("a") as file:
+            file.write(f"{number} {attempt}\n")
+
+    def enqueued_as(self) -> list[str]:
+        """The keys of jobs that nobody may enqueue twice."""
         with reading(self.engine) as session:
-            return store.get_job(session, job_id).created_at
+            return list(session.scalars(select(jobs.c.key).where(jobs.c.key.is_not(None))))
+
+    def pids(self) -> list[int]:
+        """The processes of workers that say they live."""
+        with reading(self.engine) as session:
+            return [int(name.rsplit("/", 3)[1]) for name in session.scalars(select(workers.c.id))]
 
     def steps(self, job: Job) -> list[int]:
         """The numbers of a `count` job's steps, each as often as it was begun."""
@@ -86,7 +96,7 @@ class Crew:
             worker.communicate()
 
 
-def soon(holds: Callable[[], bool], seconds: float = 30) -> None:
+def soon(holds: Callable[[], bool], seconds: float = 120) -> None:
     """Returns once it holds.
 
     Raises:

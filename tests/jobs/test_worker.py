@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import time
-
 from sortline.jobs.job import State
 from tests.jobs.crews import Crew, soon
 
 
 def test_a_job_is_done(working: Crew) -> None:
     """Its steps in order, its progress and its log as it told them, and who did it when."""
-    job = working.ended(working.enqueue("count", {"steps": 3, "seconds": 0.0}))
+    job = working.ended(working.enqueue("count", {"steps": 3}))
     assert (job.state, job.attempt, job.error, job.worker) == (State.SUCCEEDED, 1, None, None)
     assert (job.progress["phase"], job.progress["done"], job.progress["sum"]) == ("counting", 3, 3)
     assert working.steps(job) == [0, 1, 2]
@@ -22,34 +20,33 @@ def test_a_job_is_done(working: Crew) -> None:
 
 def test_progress_and_log_are_read_while_it_runs(working: Crew) -> None:
     """Long before it ends, with an estimate of what is left."""
-    job = working.enqueue("count", {"steps": 8, "seconds": 0.2})
-    soon(lambda: working.job(job).progress.get("done", 0) >= 2)
+    job = working.enqueue("count", {"steps": 8, "held": [[2, 1]]})
+    soon(lambda: working.job(job).progress.get("done") == 2)
     seen, log = working.job(job), working.log(job)
     assert seen.state is State.RUNNING
-    assert log[:2] == ["step 0 is done", "step 1 is done"]
-    assert 0.5 < seen.progress["eta_s"] < 5
+    assert log == ["step 0 is done", "step 1 is done"]
+    assert seen.progress["eta_s"] >= 0
     working.cancel(job)
     assert working.ended(job).state is State.CANCELLED
 
 
 def test_a_running_job_is_cancelled_within_its_step(working: Crew) -> None:
-    """Within a second, although the step would never end; its own clean-up is run."""
+    """Although the step would never end; its own clean-up is run."""
     job = working.enqueue("hold")
-    soon(lambda: any(line.startswith(f"{job.id} begins") for line in working.notes("holds")))
-    asked = time.time()
+    soon(lambda: f"{job.id} begins" in working.notes("holds"))
     working.cancel(job)
     assert working.ended(job).state is State.CANCELLED
-    (ended,) = [line.split()[2] for line in working.notes("holds") if line.startswith(f"{job.id} ends")]
-    assert float(ended) - asked < 1
+    assert f"{job.id} ends" in working.notes("holds")
 
 
 def test_jobs_of_one_key_run_one_after_the_other(working: Crew) -> None:
     """In the order they were enqueued, while others run beside them."""
-    jobs = [working.enqueue("gather", {"seconds": 0.2}, exclusive="train/waste") for _ in range(3)]
-    beside = working.enqueue("gather", {"seconds": 0.4})
+    # The first ends when another has begun, which must be the one beside.
+    jobs = [working.enqueue("gather", {"present": 2}, exclusive="train/waste") for _ in range(3)]
+    beside = working.enqueue("gather", {"present": 2})
     for job in (*jobs, beside):
         assert working.ended(job).state is State.SUCCEEDED
-    notes = working.notes("gathered")
+    notes = [line.rpartition(" ")[0] for line in working.notes("gathered")]
     assert [line for line in notes if not line.startswith(beside.id)] == [
         f"{job.id} {what}" for job in jobs for what in ("begins", "ends")
     ]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import signal
 import subprocess
+from datetime import datetime
 
 import pytest
 
@@ -24,7 +25,7 @@ def sharing(crew: Crew) -> None:
 def test_a_job_goes_on_after_kill_9(crew: Crew) -> None:
     """From its last finished step: the steps before are not run again, the one at hand is, and results are kept."""
     worker = crew.start()
-    job = crew.enqueue("count", {"steps": 5, "seconds": 0.2}, exclusive="train/waste")
+    job = crew.enqueue("count", {"steps": 5, "held": [[2, 1]]}, exclusive="train/waste")
     following = crew.enqueue("tick", exclusive="train/waste")
     soon(lambda: len(crew.steps(job)) == 3)
     worker.kill()
@@ -32,16 +33,13 @@ def test_a_job_goes_on_after_kill_9(crew: Crew) -> None:
     crew.start()
     done = crew.ended(job)
     assert (done.state, done.attempt, done.progress["sum"]) == (State.SUCCEEDED, 2, 10)
-    begun = crew.steps(job)
-    assert sorted(set(begun)) == [0, 1, 2, 3, 4]
-    assert begun[:2] == [0, 1]
-    assert len(begun) == 6  # the one that was killed, twice
+    assert crew.steps(job) == [0, 1, 2, 2, 3, 4]
     assert crew.ended(following).state is State.SUCCEEDED
 
 
 def test_a_job_whose_worker_died_before_it_began_is_done(crew: Crew) -> None:
     """It was taken, and nothing more is known of whoever took it."""
-    job = crew.enqueue("count", {"steps": 1, "seconds": 0.0})
+    job = crew.enqueue("count", {"steps": 1})
     with writing(crew.engine) as session:
         assert worker_store.take(session, job.id, "nobody") is not None
     crew.start(silence_s=1)
@@ -65,20 +63,20 @@ def test_a_job_whose_steps_changed_meanwhile_fails(crew: Crew) -> None:
 
 
 def test_a_worker_that_is_told_to_stop_leaves_its_job_waiting(crew: Crew) -> None:
-    """At once, with exit code 0; the next worker goes on with it, and a job that waited longer stays behind it."""
+    """With exit code 0; the next worker goes on with it, and a job that waited longer stays behind it."""
     worker = crew.start()
-    job = crew.enqueue("count", {"steps": 4, "seconds": 0.3}, exclusive="train/waste")
+    job = crew.enqueue("count", {"steps": 4, "held": [[1, 1]]}, exclusive="train/waste")
     behind = crew.enqueue("tick", exclusive="train/waste")
     soon(lambda: len(crew.steps(job)) == 2)
     worker.send_signal(signal.SIGTERM)
-    assert worker.wait(timeout=5) == 0
+    assert worker.wait(timeout=60) == 0
     left = crew.job(job)
     assert (left.state, left.worker) == (State.QUEUED, None)
     assert crew.notes("ticks") == []
     crew.start()
     done = crew.ended(job)
     assert (done.state, done.progress["sum"]) == (State.SUCCEEDED, 6)
-    assert crew.steps(job) in ([0, 1, 1, 2, 3], [0, 1, 2, 3])
+    assert crew.steps(job) == [0, 1, 1, 2, 3]
     assert crew.ended(behind).state is State.SUCCEEDED
 
 
@@ -88,7 +86,7 @@ def test_a_handler_that_never_looks_up_stops_no_worker(crew: Crew) -> None:
     job = crew.enqueue("deaf")
     soon(lambda: len(crew.notes("holds")) == 1)
     worker.send_signal(signal.SIGTERM)
-    assert worker.wait(timeout=5) == 3
+    assert worker.wait(timeout=60) == 3
     crew.cancel(job)
     crew.start()
     assert crew.ended(job).state is State.CANCELLED
@@ -116,7 +114,7 @@ def test_another_worker_goes_on_with_a_dead_ones_job(crew: Crew) -> None:
     """A is killed for good; B, at work all along, finishes its job, and no finished step is run by both."""
     sharing(crew)
     first, second = crew.start(), crew.start()
-    job = crew.enqueue("count", {"steps": 6, "seconds": 0.2})
+    job = crew.enqueue("count", {"steps": 6, "held": [[2, 1]]})
     soon(lambda: len(crew.steps(job)) == 3)
     if f" {first.pid} 1" not in crew.notes("steps")[0]:
         first, second = second, first
@@ -125,22 +123,25 @@ def test_another_worker_goes_on_with_a_dead_ones_job(crew: Crew) -> None:
     done = crew.ended(job)
     assert (done.state, done.attempt, done.progress["sum"]) == (State.SUCCEEDED, 2, 15)
     by = [(int(line.split()[1]), int(line.split()[2])) for line in crew.notes("steps")]
-    killed = max(number for number, pid in by if pid == first.pid)
-    assert [number for number, pid in by if pid == second.pid] == list(range(killed, 6))
+    assert [number for number, pid in by if pid == second.pid] == [2, 3, 4, 5]
 
 
 def test_a_worker_taken_for_dead_is_refused(crew: Crew) -> None:
     """A sleeps too long, B takes its job over; when A wakes, its step counts for nothing, and it works on."""
     sharing(crew)
-    first = crew.start(silence_s=1.5)
-    job = crew.enqueue("count", {"steps": 4, "seconds": 0.5})
+    # More than a machine may hang, or A would take the job from B.
+    first = crew.start(silence_s=6)
+    job = crew.enqueue("count", {"steps": 4, "held": [[1, 1], [2, 2]]})
     soon(lambda: len(crew.steps(job)) == 2)
     first.send_signal(signal.SIGSTOP)
-    second = crew.start(silence_s=1.5)
-    soon(lambda: crew.job(job).attempt == 2)
+    second = crew.start(silence_s=6)
+    soon(lambda: len(crew.steps(job)) == 4)
+    crew.go(1, 1)
     first.send_signal(signal.SIGCONT)
+    soon(lambda: first.pid in crew.pids())
+    crew.go(2, 2)
     done = crew.ended(job)
-    assert (done.state, done.progress["sum"]) == (State.SUCCEEDED, 6)
+    assert (done.state, done.attempt, done.progress["sum"]) == (State.SUCCEEDED, 2, 6)
     by = [(int(line.split()[1]), int(line.split()[2])) for line in crew.notes("steps")]
     assert [number for number, pid in by if pid == first.pid] == [0, 1]
     assert [number for number, pid in by if pid == second.pid] == [1, 2, 3]
@@ -153,12 +154,14 @@ def test_several_workers_share_the_work(crew: Crew) -> None:
     """Each job is done once, by one of them."""
     sharing(crew)
     workers = [crew.start(), crew.start()]
-    jobs = [crew.enqueue("count", {"steps": 1, "seconds": 0.2}) for _ in range(12)]
-    assert {crew.ended(job).state for job in jobs} == {State.SUCCEEDED}
-    assert [crew.job(job).attempt for job in jobs] == [1] * 12
-    pids = [int(line.split()[2]) for line in crew.notes("steps")]
-    assert len(pids) == 12
-    assert set(pids) == {worker.pid for worker in workers}
+    # Of this kind a worker does one at a time, and each lasts until both have begun.
+    meeting = [crew.enqueue("alone", {"present": 2}) for _ in range(2)]
+    jobs = [crew.enqueue("count", {"steps": 1}) for _ in range(12)]
+    done = [crew.ended(job) for job in meeting + jobs]
+    assert {job.state for job in done} == {State.SUCCEEDED}
+    assert [job.attempt for job in done] == [1] * 14
+    assert len(crew.notes("steps")) == 12
+    assert {int(line.split()[2]) for line in crew.notes("gathered")} == {worker.pid for worker in workers}
 
 
 def test_a_schedule_fires_once_however_many_workers(crew: Crew) -> None:
@@ -169,5 +172,5 @@ def test_a_schedule_fires_once_however_many_workers(crew: Crew) -> None:
     soon(lambda: len(crew.notes("ticks")) >= 3)
     ticks = crew.notes("ticks")
     assert len(set(ticks)) == len(ticks)
-    moments = {crew.created(job_id).replace(microsecond=0) for job_id in ticks}
-    assert len(moments) == len(ticks)
+    moments = [datetime.fromisoformat(key.partition(":")[2].partition(":")[2]) for key in crew.enqueued_as()]
+    assert len({moment.replace(microsecond=0) for moment in moments}) == len(moments) >= len(ticks)
