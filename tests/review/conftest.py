@@ -3,9 +3,14 @@
 from __future__ import annotations
 
 import pytest
+from hypothesis import settings
 from sqlalchemy import Engine
 
 from tests.review.queued import Queue
+
+# How long an example takes says what else the machine is at.
+settings.register_profile("untimed", deadline=None)
+settings.load_profile("untimed")
 
 
 @pytest.fixture

@@ -24,10 +24,15 @@ _NOTED = "sortline.noted"
 
 
 def note_change(
-    session: Session, request: Request, target: str, *, who: str | None = None, status: int = 200
+    session: Session,
+    request: Request,
+    target: str | None = None,
+    *,
+    who: str | None = None,
+    status: int = 200,
 ) -> None:
-    """The change is in the log once the transaction is committed. `target`: what was done to whom."""
-    audit.note(session, _change(request.scope, target, who, status))
+    """The change is in the log once the transaction is committed. `target`: what was done to whom; else the path."""
+    audit.note(session, _change(request.scope, target or request.scope["path"], who, status))
     request.scope[_NOTED] = True
 
 

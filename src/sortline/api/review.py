@@ -1,6 +1,7 @@
 """The review loop: who is given which pictures, what people say of them, and what that comes to."""
 
 from datetime import UTC, datetime
+from functools import partial
 from typing import Annotated
 
 from fastapi import APIRouter, Depends, Query, Request
@@ -9,6 +10,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from sortline.api import review_views as views
 from sortline.api.access import Scope, caller_of, require
 from sortline.api.answers import timestamp
+from sortline.api.changes import note_change
 from sortline.api.deps import LineDep, ServicesDep
 from sortline.api.image_views import naming
 from sortline.api.parameters import Cursor, Id, Limit, Words, moment
@@ -91,6 +93,7 @@ def post_lease(
         wanted=Wanted(reason=wanted.reason, class_name=wanted.class_, cluster_id=wanted.cluster),
         limit=wanted.limit,
         seconds=wanted.seconds,
+        beside=partial(note_change, request=request),
     )
     with reading(services.engine) as session:
         names = naming(session, live.id, line)
@@ -108,6 +111,7 @@ def post_renew(
     """The items that are still the caller's, and stay it; what ran out and went to somebody else is left out."""
     now = datetime.now(UTC)
     with writing(services.engine) as session:
+        note_change(session, request)
         found = queue.renew(
             session, live.id, wanted.items, caller_of(request), now, lease_end(now, wanted.seconds)
         )
@@ -120,6 +124,7 @@ def post_release(
 ) -> views.ItemIds:
     """The items that were the caller's and are given to the next who asks."""
     with writing(services.engine) as session:
+        note_change(session, request)
         found = queue.release(session, live.id, wanted.items, caller_of(request), datetime.now(UTC))
     return views.ItemIds(items=found)
 
@@ -134,7 +139,13 @@ def post_decide(
     first. One that cannot be decided does not keep the others from it.
     """
     tools = import_tools(services.installation)
-    answers = decide(tools, live.id, views.asks(wanted.decisions), who=caller_of(request))
+    answers = decide(
+        tools,
+        live.id,
+        views.asks(wanted.decisions),
+        who=caller_of(request),
+        beside=partial(note_change, request=request),
+    )
     return views.decided_list(answers)
 
 
@@ -144,7 +155,15 @@ def post_undo(
 ) -> views.UndoneList:
     """What was undone; each undo is a decision of its own, and undoing it redoes."""
     tools = import_tools(services.installation)
-    return views.undone_list(*undo(tools, live.id, wanted.decisions, who=caller_of(request)))
+    return views.undone_list(
+        *undo(
+            tools,
+            live.id,
+            wanted.decisions,
+            who=caller_of(request),
+            beside=partial(note_change, request=request),
+        )
+    )
 
 
 @router.get("/clusters", summary="List what looks alike")

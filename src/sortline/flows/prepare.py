@@ -23,7 +23,7 @@ from sortline.engine import image
 from sortline.engine.canonical import Canonical, canonical
 from sortline.engine.fingerprint import fingerprint
 from sortline.engine.image import ImageError, Preprocessing
-from sortline.engine.image_formats import sniff
+from sortline.engine.image_formats import Format, sniff
 from sortline.engine.quality import measure
 
 # Brightness, sharpness and fingerprint are of the picture at this size, so that those of all pictures compare.
@@ -91,6 +91,16 @@ def measured(
         place=None if place is None else str(place),
     )
     return stored, record
+
+
+def fingerprint_of(data: bytes) -> tuple[bytes, Format]:
+    """The fingerprint of a canonical picture, and its format: what `measured` tells of it.
+
+    Raises:
+        ImageError: it cannot be read.
+    """
+    picture = image.read(data, _MEASURED)
+    return fingerprint(picture.pixels), sniff(memoryview(data))
 
 
 def code_of(error: ImageError) -> str:

@@ -10,7 +10,7 @@ item's. Locks are taken in one order: the line's classes, the catalogue, the ite
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Literal, TypeAlias
@@ -86,10 +86,22 @@ class Answers:
     refused: tuple[Refused, ...]
 
 
-def decide(tools: Tools, line_id: int, asks: Sequence[Ask], *, who: str) -> Answers:
-    """Up to 500 decisions of one person, on the disk; one that cannot be taken does not keep the others from it."""
+def decide(
+    tools: Tools,
+    line_id: int,
+    asks: Sequence[Ask],
+    *,
+    who: str,
+    beside: Callable[[Session], None] | None = None,
+) -> Answers:
+    """Up to 500 decisions of one person, on the disk; one that cannot be taken does not keep the others from it.
+
+    What is written `beside` them is in the same transaction.
+    """
     ready = _ready(tools, line_id, asks)
     with writing(tools.engine) as session:
+        if beside is not None:
+            beside(session)
         turn = _Turn(session, tools, line_id, who, asks, ready)
         for ask in asks:
             turn.take(ask)
@@ -217,7 +229,6 @@ class _Turn:
             self._keys[made.key] = made
 
     def _decided(self) -> tuple[Decided, ...]:
-        names = {one.id: one.name for one in list_classes(self._session, self._line_id)}
         missing = {item for item, _ in self._answered} - set(self._standing)
         known = {one.item.id: (one.decisions, one.needed) for one in self._standing.values()}
         if missing:  # a key that was used for another item
@@ -227,7 +238,7 @@ class _Turn:
         found = []
         for item, decision in self._answered:
             now = outcome(*known.get(item, ([], 1)))
-            label = None if now.class_id is None else names.get(now.class_id)
+            label = None if now.class_id is None else self._classes.name_of(now.class_id)
             found.append(Decided(item=item, decision=decision, state=now.state, label=label))
         return tuple(found)
 
@@ -236,7 +247,13 @@ class _Classes:
     """The classes that a call's labels name, looked up once; what is to be new is made before anything is locked."""
 
     def __init__(self, session: Session, line_id: int, who: str, asks: Sequence[Ask]) -> None:
-        self._found: dict[str, int | SortlineError] = {}
+        self._session, self._line_id = session, line_id
+        known = list_classes(session, line_id)
+        self._names = {one.id: one.name for one in known}
+        # Nearly all labels are today's names; what they are not is looked up one by one.
+        self._found: dict[str, int | SortlineError] = {
+            one.name: one.id for one in known if one.retired_at is None
+        }
         for ask in asks:
             name = ask.class_name
             if ask.action != "label" or name is None or isinstance(self._found.get(name), int):
@@ -261,11 +278,19 @@ class _Classes:
             raise found
         return found
 
+    def name_of(self, class_id: int) -> str | None:
+        """What a class of the line is called."""
+        if class_id not in self._names:  # made for these decisions
+            self._names = {one.id: one.name for one in list_classes(self._session, self._line_id)}
+        return self._names.get(class_id)
+
 
 def _ready(tools: Tools, line_id: int, asks: Sequence[Ask]) -> _Ready:
     """The pictures that are to be labelled, by hash, or why one cannot be. Decoded before anything is locked."""
+    wanted = {ask.item for ask in asks if ask.action == "label"}
+    if not wanted:
+        return {}
     with reading(tools.engine) as session:
-        wanted = {ask.item for ask in asks if ask.action == "label"}
         hashes = [one.image_sha256 for one in items.get_items(session, line_id, wanted).values()]
         records = get_records(session, hashes)
     ready: dict[str, ImageRecord | SortlineError] = {}

@@ -17,7 +17,7 @@ from sortline.catalogue.store.records import get_records
 from sortline.db.session import Session
 from sortline.flows.ingest import Tools
 from sortline.flows.pictures import ErasedPicture, UnknownPicture, bytes_of
-from sortline.flows.prepare import measured
+from sortline.flows.prepare import fingerprint_of
 from sortline.storage.blobs import Blobs
 
 
@@ -38,10 +38,8 @@ def fingerprinted(blobs: Blobs, record: ImageRecord) -> ImageRecord:
     """
     if record.phash is not None:
         return record
-    _, fresh = measured(
-        bytes_of(blobs, record), now=record.first_seen, source=record.source, client=record.client
-    )
-    return replace(record, phash=fresh.phash, format=fresh.format)
+    phash, kind = fingerprint_of(bytes_of(blobs, record))
+    return replace(record, phash=phash, format=kind)
 
 
 def give_labels(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import random
 import time
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from threading import Event
@@ -74,15 +74,19 @@ def lease_next(
     limit: int,
     seconds: int = leases.SECONDS,
     chance: random.Random | None = None,
+    beside: Callable[[Session], None] | None = None,
 ) -> Leased:
     """Up to `limit` items, the caller's for a while: those the caller holds already, then the next in the queue.
 
-    Whoever asks for no reason, class or cluster is given a share of the control share as well.
+    Whoever asks for no reason, class or cluster is given a share of the control share as well. What is written `beside`
+    is in the same transaction.
     """
     gather(engine, line_id)
     now = datetime.now(UTC)
     until = leases.lease_end(now, seconds)
     with writing(engine) as session:
+        if beside is not None:
+            beside(session)
         found = queue.held(session, line_id, who, now, wanted, limit)
         if len(found) < limit:
             found += _fresh(session, line_id, who, now, wanted, limit - len(found), chance or random.Random())  # noqa: S311  # no secret
@@ -143,7 +147,7 @@ def gather_next(engine: Engine, stop: Event) -> bool:
     """Whether a line had items in no cluster; some are in one now. Part of the worker's upkeep."""
     with reading(engine) as session:
         lines = [line.id for line in list_lines(session)]
-        line_id = next((one for one in lines if clusters.loose_items(session, one, 1)), None)
+        line_id = next((one for one in lines if clusters.any_loose(session, one)), None)
     if line_id is None:
         return False
     begun = time.perf_counter()
@@ -158,7 +162,7 @@ def gather(engine: Engine, line_id: int, *, most: int = _AT_ONCE) -> int:
     Done a little whenever somebody asks for the queue, so that what is new is in order without a worker, too.
     """
     with reading(engine) as session:
-        if not clusters.loose_items(session, line_id, 1):
+        if not clusters.any_loose(session, line_id):
             return 0
     with writing(engine) as session:
         clusters.hold_clusters(session, line_id)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 
@@ -47,9 +47,16 @@ class NotUndone:
 
 
 def undo(
-    tools: Tools, line_id: int, wanted: Sequence[str], *, who: str
+    tools: Tools,
+    line_id: int,
+    wanted: Sequence[str],
+    *,
+    who: str,
+    beside: Callable[[Session], None] | None = None,
 ) -> tuple[list[Undone], list[NotUndone]]:
     """Up to 500 decisions, or the caller's newest where none is named, hold no longer. Undoing an undo redoes.
+
+    What is written `beside` is in the same transaction.
 
     Raises:
         NothingToUndo: none is named, and the caller has decided nothing that holds.
@@ -57,6 +64,8 @@ def undo(
     done: list[Undone] = []
     left: list[NotUndone] = []
     with writing(tools.engine) as session:
+        if beside is not None:
+            beside(session)
         lock_catalogue(session)
         for one in wanted or [_newest(session, line_id, who)]:
             try:

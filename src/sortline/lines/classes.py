@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime
 
-from sqlalchemy import delete, func, insert, select, update
+from sqlalchemy import bindparam, delete, func, insert, select, update
 
 from sortline.db import upsert
 from sortline.db.session import Session
@@ -53,10 +53,8 @@ def add_classes(session: Session, line_id: int, names: Iterable[str], *, who: st
 
 def list_classes(session: Session, line_id: int, *, retired: bool = True) -> list[Class]:
     """The line's classes in the order it learned them, with or without the retired ones."""
-    query = select(*_COLUMNS).where(classes.c.line_id == line_id).order_by(classes.c.position, classes.c.id)
-    if not retired:
-        query = query.where(classes.c.retired_at.is_(None))
-    return [Class(**row._mapping) for row in session.execute(query)]
+    found = [Class(**row._mapping) for row in session.execute(_OF_LINE, {"line": line_id})]
+    return found if retired else [one for one in found if one.retired_at is None]
 
 
 def class_ids(session: Session, line_id: int, names: Iterable[str]) -> dict[str, int]:
@@ -215,6 +213,11 @@ _COLUMNS = (
     classes.c.merged_into,
     classes.c.created_at,
     classes.c.tip,
+)
+
+# Made once: most of what is asked of a line asks this as well.
+_OF_LINE = (
+    select(*_COLUMNS).where(classes.c.line_id == bindparam("line")).order_by(classes.c.position, classes.c.id)
 )
 
 

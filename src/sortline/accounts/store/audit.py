@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from datetime import UTC, datetime
 
-from sqlalchemy import insert, select
+from sqlalchemy import select
 
 from sortline.accounts.audit import LONGEST, AuditEvent, Change
 from sortline.accounts.tables import audit_events
+from sortline.db.bulk import insert_rows
 from sortline.db.paging import Page, id_of, page
 from sortline.db.session import Session
 
@@ -22,7 +23,7 @@ def note(session: Session, change: Change) -> None:
         "status": change.status,
         "address": change.address and change.address[:45],
     }
-    session.execute(insert(audit_events), row)
+    insert_rows(session, audit_events, [row])
 
 
 def list_events(

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from itertools import count
 
-from sqlalchemy import select
+from sqlalchemy import bindparam, select
 
 from sortline.catalogue.entry import NewPicture, Outcome, Placed, PlacingProblem, Split, TrainedLookup
 from sortline.catalogue.label import LabelEvent, Origin
@@ -24,6 +24,10 @@ from sortline.catalogue.tables import entries
 from sortline.db.bulk import insert_rows
 from sortline.db.ids import new_id
 from sortline.db.session import Session
+
+_KNOWN = select(entries.c.image_sha256, entries.c.id, entries.c.class_id, entries.c.split).where(
+    entries.c.line_id == bindparam("line"), entries.c.image_sha256.in_(bindparam("hashes", expanding=True))
+)
 
 
 def add_pictures(
@@ -250,7 +254,5 @@ def phash_of(picture: NewPicture) -> bytes:
 def _known(session: Session, line_id: int, hashes: Sequence[str]) -> dict[str, _Known]:
     if not hashes:
         return {}
-    query = select(entries.c.image_sha256, entries.c.id, entries.c.class_id, entries.c.split).where(
-        entries.c.line_id == line_id, entries.c.image_sha256.in_(hashes)
-    )
-    return {row.image_sha256: _Known(row.id, row.class_id, row.split) for row in session.execute(query)}
+    rows = session.execute(_KNOWN, {"line": line_id, "hashes": list(hashes)})
+    return {row.image_sha256: _Known(row.id, row.class_id, row.split) for row in rows}

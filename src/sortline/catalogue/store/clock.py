@@ -5,10 +5,14 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
-from sqlalchemy import select, update
+from sqlalchemy import bindparam, select, update
 
 from sortline.catalogue.tables import catalogue_clock
 from sortline.db.session import Session
+
+# Made once: every change of a catalogue runs both.
+_LOCK = select(catalogue_clock).with_for_update()
+_ADVANCE = update(catalogue_clock).values(next_entry=bindparam("upto"), at=bindparam("moment"))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -24,10 +28,10 @@ def lock_catalogue(session: Session) -> Tick:
 
     Taken before any other lock but that of an import's own row, so that no two transactions wait for each other.
     """
-    clock = session.execute(select(catalogue_clock).with_for_update()).one()
+    clock = session.execute(_LOCK).one()
     return Tick(at=max(clock.at, datetime.now(UTC)), next_entry=clock.next_entry)
 
 
 def advance(session: Session, tick: Tick, count: int) -> None:
     """This many entry ids are given out; later changes are no earlier than this one."""
-    session.execute(update(catalogue_clock).values(next_entry=tick.next_entry + count, at=tick.at))
+    session.execute(_ADVANCE, {"upto": tick.next_entry + count, "moment": tick.at})

@@ -59,19 +59,35 @@ class Measures:
     erased_at: datetime | None
 
 
+_MEASURES = [field.name for field in fields(Measures)]
+# Every picture that is labelled in review asks these: they are made once.
+_STORED = select(images.c.sha256, *(images.c[name] for name in _MEASURES)).where(
+    images.c.sha256.in_(bindparam("hashes", expanding=True))
+)
+_ERASED = select(images.c.sha256, images.c.erased_at).where(
+    images.c.sha256.in_(bindparam("hashes", expanding=True)), images.c.erased_at.is_not(None)
+)
+_IS_BARE = images.c.phash.is_(None) & images.c.erased_at.is_(None)
+_BARE = (
+    select(images.c.sha256)
+    .where(images.c.sha256.in_(bindparam("hashes", expanding=True)), _IS_BARE)
+    .order_by(images.c.sha256)
+)
+_FINGERPRINT = (
+    update(images)
+    .where(images.c.sha256 == bindparam("hash"), _IS_BARE)
+    .values(phash=bindparam("fingerprint"), format=bindparam("kind"))
+)
+
+
 def measures(session: Session, hashes: Sequence[str]) -> dict[str, Measures]:
     """What up to 500 stored pictures measure, by hash."""
-    query = select(images.c.sha256, *(images.c[name] for name in _MEASURES))
-    found = session.execute(query.where(images.c.sha256.in_(hashes)))
-    return {row.sha256: _measures(row) for row in found}
+    return {row.sha256: _measures(row) for row in session.execute(_STORED, {"hashes": list(hashes)})}
 
 
 def erased(session: Session, hashes: Sequence[str]) -> dict[str, datetime]:
     """When each of up to 500 pictures was erased, of those that were."""
-    query = select(images.c.sha256, images.c.erased_at).where(
-        images.c.sha256.in_(hashes), images.c.erased_at.is_not(None)
-    )
-    return dict(session.execute(query).all())
+    return dict(session.execute(_ERASED, {"hashes": list(hashes)}).all())
 
 
 def kept_embeddings(session: Session, hashes: Sequence[str], bundles: Sequence[str]) -> dict[str, bytes]:
@@ -102,9 +118,6 @@ def bury(session: Session, hashes: Sequence[str], at: datetime) -> None:
     )
 
 
-_MEASURES = [field.name for field in fields(Measures)]
-
-
 def _measures(of: Row[Any] | ImageRecord) -> Measures:
     return Measures(
         bytes=of.bytes,
@@ -118,13 +131,10 @@ def _measures(of: Row[Any] | ImageRecord) -> Measures:
 
 def _add_fingerprints(session: Session, records: Sequence[ImageRecord]) -> None:
     """Those of the pictures that have no fingerprint, and were not erased, have theirs."""
-    bare = images.c.phash.is_(None) & images.c.erased_at.is_(None)
     ours = {record.sha256: record for record in records}
-    query = select(images.c.sha256).where(images.c.sha256.in_(ours), bare).order_by(images.c.sha256)
-    found = [ours[sha256] for sha256 in session.scalars(query)] if ours else []
+    found = [ours[sha256] for sha256 in session.scalars(_BARE, {"hashes": list(ours)})] if ours else []
     if found:
-        statement = update(images).where(images.c.sha256 == bindparam("hash"), bare)
         session.execute(
-            statement.values(phash=bindparam("fingerprint"), format=bindparam("kind")),
+            _FINGERPRINT,
             [{"hash": one.sha256, "fingerprint": one.phash, "kind": one.format} for one in found],
         )

@@ -14,11 +14,26 @@ from sortline.catalogue.store.clock import advance, lock_catalogue
 from sortline.catalogue.store.facts import facts_of
 from sortline.catalogue.store.summaries import update_line_summary
 from sortline.catalogue.tables import entries, label_events, staged
-from sortline.db import upsert
 from sortline.db.bulk import insert_rows
 from sortline.db.ids import new_id
 from sortline.db.rows import row_of
 from sortline.db.session import Session
+
+# Every label and undo in review asks these: they are made once.
+_ENTRY_OF = (
+    select(entries.c.id)
+    .join_from(label_events, entries, label_events.c.entry_id == entries.c.id)
+    .where(label_events.c.id == bindparam("event"), entries.c.line_id == bindparam("line"))
+)
+_HISTORY = (
+    select(label_events).where(label_events.c.entry_id == bindparam("entry")).order_by(label_events.c.id)
+)
+_HISTORIES = (
+    select(label_events)
+    .where(label_events.c.entry_id.in_(bindparam("entries", expanding=True)))
+    .order_by(label_events.c.id)
+)
+_SET_CLASS = update(entries).where(entries.c.id == bindparam("entry")).values(class_id=bindparam("class"))
 
 
 def label(
@@ -59,11 +74,7 @@ def undo(session: Session, line_id: int, event_id: str, *, who: str) -> LabelEve
         NotNewestEvent: the label was changed again since; tells by what.
     """
     tick = lock_catalogue(session)
-    entry = session.scalar(
-        select(entries.c.id)
-        .join_from(label_events, entries, label_events.c.entry_id == entries.c.id)
-        .where(label_events.c.id == event_id, entries.c.line_id == line_id)
-    )
+    entry = session.scalar(_ENTRY_OF, {"event": event_id, "line": line_id})
     if entry is None:
         raise UnknownEvent(event_id)
     *earlier, newest = history(session, entry)
@@ -85,14 +96,13 @@ def undo(session: Session, line_id: int, event_id: str, *, who: str) -> LabelEve
 
 def history(session: Session, entry_id: int) -> list[LabelEvent]:
     """What was said about an entry, oldest first."""
-    query = select(label_events).where(label_events.c.entry_id == entry_id).order_by(label_events.c.id)
-    return [LabelEvent(**row._mapping) for row in session.execute(query)]
+    return [LabelEvent(**row._mapping) for row in session.execute(_HISTORY, {"entry": entry_id})]
 
 
 def newest_events(session: Session, entry_ids: Sequence[int]) -> dict[int, LabelEvent]:
     """The event that gave each of up to 500 entries the label it has, by entry; entries never labelled are left out."""
-    query = select(label_events).where(label_events.c.entry_id.in_(entry_ids)).order_by(label_events.c.id)
-    return {row.entry_id: LabelEvent(**row._mapping) for row in session.execute(query)}
+    rows = session.execute(_HISTORIES, {"entries": list(entry_ids)})
+    return {row.entry_id: LabelEvent(**row._mapping) for row in rows}
 
 
 def latest(session: Session, line_id: int, *, who: str | None = None) -> LabelEvent | None:
@@ -119,11 +129,8 @@ def append_events(session: Session, events: Sequence[LabelEvent]) -> None:
 def set_classes(session: Session, classes: Mapping[int, int | None]) -> None:
     """The entries' labels are these, by id."""
     if classes:
-        statement = (
-            update(entries).where(entries.c.id == bindparam("entry")).values(class_id=bindparam("class"))
-        )
         session.execute(
-            statement, [{"entry": entry, "class": class_id} for entry, class_id in sorted(classes.items())]
+            _SET_CLASS, [{"entry": entry, "class": class_id} for entry, class_id in sorted(classes.items())]
         )
 
 
@@ -133,15 +140,7 @@ def stage(session: Session, line_id: int, entry_ids: Iterable[int], origin: str,
         {"line_id": line_id, "entry_id": entry, "origin": origin, "at": at}
         for entry in sorted(set(entry_ids))
     ]
-    if rows:
-        statement = upsert.insert(session.dialect.name, staged)
-        excluded = statement.excluded
-        session.execute(
-            statement.on_conflict_do_update(
-                index_elements=["line_id", "entry_id"], set_={"origin": excluded.origin, "at": excluded.at}
-            ),
-            rows,
-        )
+    insert_rows(session, staged, rows, known="replace")
 
 
 def _apply(session: Session, line_id: int, events: Sequence[LabelEvent]) -> None:

@@ -16,7 +16,7 @@ from collections.abc import Iterable
 
 import numpy as np
 import numpy.typing as npt
-from sqlalchemy import ColumnElement, Table, delete, func, select, text, update
+from sqlalchemy import ColumnElement, Table, bindparam, delete, func, select, text, update
 
 from sortline.catalogue.tables import near, near_folds, near_recent
 from sortline.db.bulk import insert_rows
@@ -37,6 +37,18 @@ _BEYOND = 10**18
 _HASTE = 1.25
 # Entries in a row of the latest from which on the next begins a row. Then a slice is folded, not for each that comes.
 _FULL = 256
+
+# Every picture that comes asks these: they are made once.
+_UNDER_WAY = select(near_folds.c.upto, near_folds.c.band).where(near_folds.c.line_id == bindparam("line"))
+_LAST = (
+    select(near_recent.c.first_id, near_recent.c.data)
+    .where(near_recent.c.line_id == bindparam("line"), near_recent.c.first_id >= bindparam("from"))
+    .order_by(near_recent.c.first_id.desc())
+    .limit(1)
+)
+_RECENT = select(near_recent.c.data).where(
+    near_recent.c.line_id == bindparam("line"), near_recent.c.first_id < bindparam("before")
+)
 
 
 def sharing(session: Session, line_id: int, wanted: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
@@ -84,16 +96,13 @@ def forget(session: Session, line_id: int, entry: int, of: npt.NDArray[np.int64]
 
 def _under_way(session: Session, line_id: int) -> tuple[int, int]:
     """Entries below which id are being folded, and the first band that does not have them yet; 0, 0 if none are."""
-    query = select(near_folds.c.upto, near_folds.c.band).where(near_folds.c.line_id == line_id)
-    return next(((upto, band) for upto, band in session.execute(query)), (0, 0))
+    rows = session.execute(_UNDER_WAY, {"line": line_id})
+    return next(((upto, band) for upto, band in rows), (0, 0))
 
 
 def _last(session: Session, line_id: int, from_id: int) -> tuple[int, bytes] | None:
     """The line's last row of latest entries, unless it is being folded."""
-    query = select(near_recent.c.first_id, near_recent.c.data).where(
-        near_recent.c.line_id == line_id, near_recent.c.first_id >= from_id
-    )
-    row = session.execute(query.order_by(near_recent.c.first_id.desc()).limit(1)).one_or_none()
+    row = session.execute(_LAST, {"line": line_id, "from": from_id}).one_or_none()
     return None if row is None else (row.first_id, row.data)
 
 
@@ -137,10 +146,7 @@ def _put(session: Session, line_id: int, pairs: Pairs, low: int, high: int) -> N
 
 
 def _recent(session: Session, line_id: int, before: int = _BEYOND) -> Pairs:
-    query = select(near_recent.c.data).where(
-        near_recent.c.line_id == line_id, near_recent.c.first_id < before
-    )
-    return _pairs(session.scalars(query))
+    return _pairs(session.scalars(_RECENT, {"line": line_id, "before": before}))
 
 
 def _folded(session: Session, line_id: int, wanted: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:

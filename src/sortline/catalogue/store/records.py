@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from sqlalchemy import select
+from sqlalchemy import bindparam, select
 
 from sortline.catalogue.image import ImageRecord
 from sortline.catalogue.tables import entries, images
@@ -13,10 +13,12 @@ from sortline.db.session import Session
 # Embeddings are most of a row's bytes, and nobody who asks for many records wants them.
 _COLUMNS = [column for column in images.c if column.name not in ("embedding", "embedding_bundle")]
 
+_BY_HASHES = select(*_COLUMNS).where(images.c.sha256.in_(bindparam("hashes", expanding=True)))
+
 
 def get_records(session: Session, hashes: Sequence[str]) -> dict[str, ImageRecord]:
     """The pictures of these hashes (at most 500) that are known, by hash; tombstones too."""
-    rows = session.execute(select(*_COLUMNS).where(images.c.sha256.in_(hashes)))
+    rows = session.execute(_BY_HASHES, {"hashes": list(hashes)})
     return {row.sha256: ImageRecord(**row._mapping) for row in rows}
 
 

@@ -4,18 +4,20 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from sqlalchemy import insert, select, update
+from sqlalchemy import bindparam, insert, select, update
 
 from sortline.catalogue.summary import Facts, Summary
 from sortline.catalogue.tables import line_summaries, version_summaries
-from sortline.db import upsert
+from sortline.db.bulk import insert_rows
 from sortline.db.session import Session
+
+_DATA = select(line_summaries.c.data).where(line_summaries.c.line_id == bindparam("line"))
+_LOCKED = _DATA.with_for_update()
 
 
 def line_summary(session: Session, line_id: int) -> Summary:
     """The summary of everything a line has."""
-    query = select(line_summaries.c.data).where(line_summaries.c.line_id == line_id)
-    return _read(session.scalar(query))
+    return _read(session.scalar(_DATA, {"line": line_id}))
 
 
 def update_line_summary(
@@ -44,11 +46,7 @@ def update_line_summary(
 def set_line_summary(session: Session, line_id: int, summary: Summary) -> None:
     """The line's summary is this one."""
     row = {"line_id": line_id, "data": summary.to_bytes()}
-    statement = upsert.insert(session.dialect.name, line_summaries)
-    session.execute(
-        statement.on_conflict_do_update(index_elements=["line_id"], set_={"data": statement.excluded.data}),
-        row,
-    )
+    insert_rows(session, line_summaries, [row], known="replace")
 
 
 def version_summary(session: Session, version_id: int, *, lock: bool = False) -> Summary:
@@ -74,13 +72,12 @@ def set_version_summary(session: Session, version_id: int, summary: Summary) -> 
 
 
 def _locked(session: Session, line_id: int) -> Summary:
-    query = select(line_summaries.c.data).where(line_summaries.c.line_id == line_id).with_for_update()
-    if (data := session.scalar(query)) is not None:
+    if (data := session.scalar(_LOCKED, {"line": line_id})) is not None:
         return Summary.from_bytes(data)
     # Two may make the first row at once: then the second waits here and finds what the first wrote.
     row = {"line_id": line_id, "data": Summary().to_bytes()}
-    session.execute(upsert.insert(session.dialect.name, line_summaries).on_conflict_do_nothing(), row)
-    return _read(session.scalar(query))
+    insert_rows(session, line_summaries, [row], known="keep")
+    return _read(session.scalar(_LOCKED, {"line": line_id}))
 
 
 def _read(data: bytes | None) -> Summary:

@@ -18,7 +18,27 @@ from sortline.review.clusters import Joined, Vectors, packed, unpacked
 from sortline.review.item import ReviewSettings
 from sortline.review.tables import IS_WAITING, review_clusters, review_items, review_settings, review_vectors
 
-_clusters, _items = review_clusters.c, review_items.c
+_clusters, _items, _vectors = review_clusters.c, review_items.c, review_vectors.c
+
+
+# What every decision or look asks is made once, as in `items`.
+_VECTOR = select(_vectors.vector).where(
+    _vectors.cluster_id == bindparam("cluster"), _vectors.item_id == bindparam("item")
+)
+_DROP = delete(review_vectors).where(
+    _vectors.cluster_id == bindparam("cluster"), _vectors.item_id == bindparam("item")
+)
+_ANY_LOOSE = (
+    select(_items.id)
+    .where(_items.line_id == bindparam("line"), _items.cluster_id.is_(None), IS_WAITING)
+    .limit(1)
+)
+_OF_SPACE = (
+    select(_clusters.id, _clusters.centre, _clusters.size)
+    .where(_clusters.line_id == bindparam("line"), _clusters.space == bindparam("space"))
+    .order_by(_clusters.id)
+)
+_SPACE = select(_clusters.space).where(_clusters.id == bindparam("cluster"))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -66,6 +86,11 @@ def hold_clusters(session: Session, line_id: int) -> None:
         session.execute(select(review_settings).where(review_settings.c.line_id == line_id).with_for_update())
 
 
+def any_loose(session: Session, line_id: int) -> bool:
+    """Whether a waiting item of the line is in no cluster yet."""
+    return session.scalar(_ANY_LOOSE, {"line": line_id}) is not None
+
+
 def loose_items(session: Session, line_id: int, limit: int, *, lock: bool = False) -> list[Loose]:
     """Waiting items of a line that are in no cluster yet, oldest first.
 
@@ -81,10 +106,7 @@ def loose_items(session: Session, line_id: int, limit: int, *, lock: bool = Fals
 
 def clusters_of(session: Session, line_id: int, space: str) -> Clusters:
     """The clusters of a line in a space, oldest first."""
-    query = select(_clusters.id, _clusters.centre, _clusters.size).where(
-        _clusters.line_id == line_id, _clusters.space == space
-    )
-    rows = session.execute(query.order_by(_clusters.id)).all()
+    rows = session.execute(_OF_SPACE, {"line": line_id, "space": space}).all()
     return Clusters(
         ids=tuple(row.id for row in rows),
         centres=unpacked([row.centre for row in rows]),
@@ -143,20 +165,14 @@ def add_vectors(session: Session, rows: Sequence[tuple[int, str, bytes]]) -> Non
 
 def drop_vectors(session: Session, clusters: Mapping[str, int]) -> None:
     """These items, each with its cluster, are found no more."""
-    statement = delete(review_vectors).where(
-        review_vectors.c.cluster_id == bindparam("cluster"), review_vectors.c.item_id == bindparam("item")
-    )
     rows = [{"cluster": cluster, "item": item} for item, cluster in clusters.items()]
     if rows:
-        session.execute(statement, rows)
+        session.execute(_DROP, rows)
 
 
 def vector_of(session: Session, cluster_id: int, item_id: str) -> bytes | None:
     """The packed vector of a waiting item; None where it has none."""
-    query = select(review_vectors.c.vector).where(
-        review_vectors.c.cluster_id == cluster_id, review_vectors.c.item_id == item_id
-    )
-    return session.scalar(query)
+    return session.scalar(_VECTOR, {"cluster": cluster_id, "item": item_id})
 
 
 def vectors_of(session: Session, cluster_ids: Sequence[int], limit: int) -> tuple[list[str], list[bytes]]:
@@ -173,7 +189,7 @@ def vectors_of(session: Session, cluster_ids: Sequence[int], limit: int) -> tupl
 
 def space_of(session: Session, cluster_id: int) -> str | None:
     """The space a cluster lies in; None where there is no such cluster."""
-    return session.scalar(select(_clusters.space).where(_clusters.id == cluster_id))
+    return session.scalar(_SPACE, {"cluster": cluster_id})
 
 
 def largest(session: Session, line_id: int, since: datetime, limit: int) -> list[ClusterCount]:

@@ -14,6 +14,36 @@ from sortline.review.tables import review_decisions
 
 _columns = review_decisions.c
 
+# What every decision and undo asks is made once, as in `items`.
+_MARK = (
+    update(review_decisions).where(_columns.id == bindparam("decision")).values(undone=bindparam("holds_not"))
+)
+_OF_ITEMS = (
+    select(review_decisions)
+    .where(_columns.item_id.in_(bindparam("items", expanding=True)))
+    .order_by(_columns.id)
+)
+_BY_IDS = select(review_decisions).where(
+    _columns.line_id == bindparam("line"), _columns.id.in_(bindparam("ids", expanding=True))
+)
+_NEWEST = (
+    select(review_decisions)
+    .where(
+        _columns.line_id == bindparam("line"),
+        _columns.who == bindparam("who"),
+        _columns.undone == bindparam("undone", False),
+        _columns.action != "undo",
+    )
+    .order_by(_columns.id.desc())
+    .limit(1)
+)
+_BY_KEYS = select(review_decisions).where(
+    _columns.line_id == bindparam("line"),
+    _columns.who == bindparam("who"),
+    _columns.key.is_not(None),
+    _columns.key.in_(bindparam("keys", expanding=True)),
+)
+
 
 def append(session: Session, decisions: Sequence[Decision]) -> None:
     """The decisions are there, for good."""
@@ -23,10 +53,8 @@ def append(session: Session, decisions: Sequence[Decision]) -> None:
 def mark(session: Session, undone: dict[str, bool]) -> None:
     """Whether each of these decisions, by id, holds no longer."""
     if undone:
-        statement = update(review_decisions).where(_columns.id == bindparam("decision"))
         session.execute(
-            statement.values(undone=bindparam("holds_not")),
-            [{"decision": one, "holds_not": not_any_more} for one, not_any_more in undone.items()],
+            _MARK, [{"decision": one, "holds_not": not_any_more} for one, not_any_more in undone.items()]
         )
 
 
@@ -34,8 +62,7 @@ def of_items(session: Session, item_ids: Iterable[str]) -> dict[str, list[Decisi
     """What was decided about each of up to 500 items, oldest first; items without decisions have none."""
     ids = list(item_ids)
     found: dict[str, list[Decision]] = {one: [] for one in ids}
-    query = select(review_decisions).where(_columns.item_id.in_(ids)).order_by(_columns.id)
-    for row in session.execute(query):
+    for row in session.execute(_OF_ITEMS, {"items": ids}):
         found[row.item_id].append(Decision(**row._mapping))
     return found
 
@@ -55,8 +82,8 @@ def get_decisions(session: Session, line_id: int, decision_ids: Sequence[str]) -
     Raises:
         UnknownDecision: the line has not one of them.
     """
-    query = select(review_decisions).where(_columns.line_id == line_id, _columns.id.in_(decision_ids))
-    found = {row.id: Decision(**row._mapping) for row in session.execute(query)}
+    rows = session.execute(_BY_IDS, {"line": line_id, "ids": list(decision_ids)})
+    found = {row.id: Decision(**row._mapping) for row in rows}
     for one in decision_ids:
         if one not in found:
             raise UnknownDecision(one)
@@ -65,18 +92,7 @@ def get_decisions(session: Session, line_id: int, decision_ids: Sequence[str]) -
 
 def newest(session: Session, line_id: int, who: str) -> Decision | None:
     """The person's newest decision on the line that holds; None where there is none."""
-    query = (
-        select(review_decisions)
-        .where(
-            _columns.line_id == line_id,
-            _columns.who == who,
-            _columns.undone == bindparam("undone", False),
-            _columns.action != "undo",
-        )
-        .order_by(_columns.id.desc())
-        .limit(1)
-    )
-    row = session.execute(query).one_or_none()
+    row = session.execute(_NEWEST, {"line": line_id, "who": who}).one_or_none()
     return None if row is None else Decision(**row._mapping)
 
 
@@ -84,7 +100,5 @@ def by_key(session: Session, line_id: int, who: str, keys: Sequence[str]) -> dic
     """What a person has decided under each of up to 500 keys, by key."""
     if not keys:
         return {}
-    query = select(review_decisions).where(
-        _columns.line_id == line_id, _columns.who == who, _columns.key.is_not(None), _columns.key.in_(keys)
-    )
-    return {row.key: Decision(**row._mapping) for row in session.execute(query)}
+    rows = session.execute(_BY_KEYS, {"line": line_id, "who": who, "keys": list(keys)})
+    return {row.key: Decision(**row._mapping) for row in rows}

@@ -4,20 +4,21 @@ from __future__ import annotations
 
 from dataclasses import asdict
 
-from sqlalchemy import select
+from sqlalchemy import bindparam, select
 
 from sortline.db import upsert
 from sortline.db.session import Session
 from sortline.review.item import ReviewSettings
 from sortline.review.tables import review_settings
 
+_SETTINGS = select(review_settings.c.second_opinions, review_settings.c.control_share).where(
+    review_settings.c.line_id == bindparam("line")
+)
+
 
 def get_settings(session: Session, line_id: int) -> ReviewSettings:
     """How the line reviews; the defaults until somebody says otherwise."""
-    query = select(review_settings.c.second_opinions, review_settings.c.control_share).where(
-        review_settings.c.line_id == line_id
-    )
-    row = session.execute(query).one_or_none()
+    row = session.execute(_SETTINGS, {"line": line_id}).one_or_none()
     return ReviewSettings() if row is None else ReviewSettings(**row._mapping)
 
 
