@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 
 from sortline.catalogue.entry import Split
 from sortline.catalogue.placing import TARGETS, Arrival, Board, Member, Place
+from sortline.evaluation.compare import ENOUGH
 
 PARTS = (Split.TRAIN, Split.VALIDATION, Split.TEST)
 
@@ -227,3 +228,15 @@ def test_every_class_has_its_shares_from_a_hundred_pictures_on() -> None:
             first.setdefault(item, number)
         for split, target in TARGETS.items():
             assert abs(counts[split] / size - target) <= 0.02, (seed, size, pairs, counts)
+
+
+def test_a_young_class_has_the_test_pictures_that_its_first_candidate_is_judged_by() -> None:
+    """With 28 labels at the latest, however they fall; and from then on no more than its share."""
+    for seed in range(40):
+        board, counts = Board({}), Counter[Split]()
+        for number in range(1, 41):
+            counts[board.place(arrival(number + seed * 1000)).split] += 1
+            if number == 28:
+                assert counts[Split.TEST] >= ENOUGH, (seed, counts)
+                assert counts[Split.VALIDATION] >= 3, (seed, counts)
+        assert counts[Split.TEST] <= TARGETS[Split.TEST] * 40 + 1, (seed, counts)

@@ -1,5 +1,8 @@
 """A probe's head: the regression it claims to be, chosen on validation, right in the corners."""
 
+import subprocess
+import sys
+
 import numpy as np
 import pytest
 from numpy.typing import NDArray
@@ -97,3 +100,19 @@ def test_it_ends_when_it_is_told_to() -> None:
 
     with pytest.raises(End):
         fit_probe(clouds(10), NOTHING, classes=3, strengths=STRENGTHS, check=check)
+
+
+def test_the_first_fit_of_a_process_runs_one_thread_too() -> None:
+    """Scipy, which is loaded as late as that, brings a pool of its own."""
+    program = """
+import numpy as np
+from threadpoolctl import threadpool_info
+from sortline.training.probe import Labelled, fit_probe
+photos = Labelled(embeddings=np.eye(6, dtype=np.float32), labels=np.arange(6) % 2)
+pools = []
+look = lambda: pools.extend(one["num_threads"] for one in threadpool_info() if one["user_api"] == "blas")
+fit_probe(photos, photos, classes=2, strengths=(0.1, 0.01), check=look)
+print(set(pools))
+"""
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+    assert done.stdout == "{1}\n"

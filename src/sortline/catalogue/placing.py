@@ -19,9 +19,13 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 from sortline.catalogue.entry import PlacingProblem, Split
+from sortline.evaluation.compare import ENOUGH
 
 # Shares a class is to have, in the order they are drawn from.
 TARGETS = {Split.TRAIN: 0.7, Split.VALIDATION: 0.15, Split.TEST: 0.15}
+# With fewer than `ENOUGH` test pictures nothing is said of a class, and no bundle that knows it goes live. So a young one
+# gets them first: a quarter of its first twenty pictures, then none until these few are its share.
+_YOUNG = 0.25
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -158,7 +162,9 @@ class Board:
         """Drawn by the picture's hash, in proportion to what its class is short of."""
         having = {split: self._counts[arrival.class_id, split] for split in TARGETS}
         after = sum(having.values()) + 1
-        short = {split: max(0.0, share * after - having[split]) for split, share in TARGETS.items()}
+        wanted = {split: share * after for split, share in TARGETS.items()}
+        wanted[Split.TEST] = max(wanted[Split.TEST], min(ENOUGH, _YOUNG * after))
+        short = {split: max(0.0, wanted[split] - having[split]) for split in TARGETS}
         point = _uniform(arrival.sha256) * sum(short.values())
         for split, lack in short.items():
             if point < lack:

@@ -177,8 +177,10 @@ def _weights(labels: NDArray[np.integer], classes: int) -> NDArray[np.float32]:
 def one_thread() -> AbstractContextManager[object]:
     """numpy and scipy each bring their own pool of BLAS threads; on few cores the two spin against each other.
 
-    2.5 times as fast as with the default on 2 cores (a fit of 2,645 × 1,280: 0.19 s instead of 0.45).
+    2.5 times as fast as with the default on 2 cores (a fit of 2,645 × 1,280: 0.19 s instead of 0.45). Beside other work
+    it is worse: with seven processes for each core a fit took minutes.
     """
+    import scipy.optimize  # noqa: F401  # only pools that are loaded by now are limited
     from threadpoolctl import threadpool_limits
 
     limits: AbstractContextManager[object] = threadpool_limits(limits=1, user_api="blas")
