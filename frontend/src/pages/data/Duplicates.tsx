@@ -12,7 +12,7 @@ import { failed, said } from "../../parts/toasts";
 import { useLine } from "../../shell/line";
 import { words } from "../../words";
 import { PictureDrawer } from "./PictureDrawer";
-import { PictureTile } from "./Pictures";
+import { PictureTile } from "./Tile";
 
 const t = words.data;
 type Kind = keyof typeof t.groups;

@@ -12,8 +12,8 @@ import { Empty, Loaded } from "../../parts/States";
 import { useLine } from "../../shell/line";
 import { words } from "../../words";
 import { PictureDrawer } from "./PictureDrawer";
-import { Thumbnail } from "./Pictures";
 import { useVersions } from "./queries";
+import { Thumbnail } from "./Tile";
 
 const t = words.data;
 type Found = Schemas["InsightsView"];

@@ -12,8 +12,8 @@ import { Loaded } from "../../parts/States";
 import { failed, said, undoable } from "../../parts/toasts";
 import { useLine } from "../../shell/line";
 import { words } from "../../words";
-import { PictureTile } from "./Pictures";
-import type { Picture } from "./queries";
+import { type Picture, shown } from "./queries";
+import { PictureTile, type Shown } from "./Tile";
 
 const t = words.data;
 
@@ -171,7 +171,7 @@ function History({
   );
 }
 
-type Pages = { pages: { images: Picture[]; next_cursor: string | null }[]; pageParams: unknown[] };
+type Pages = { pages: { images: Shown[]; next_cursor: string | null }[]; pageParams: unknown[] };
 
 /** The changed picture in every list that is loaded, without asking for them again. */
 function putInLists(queries: ReturnType<typeof useQueryClient>, line: string, now: Picture): void {
@@ -181,7 +181,7 @@ function putInLists(queries: ReturnType<typeof useQueryClient>, line: string, no
           ...lists,
           pages: lists.pages.map((page) => ({
             ...page,
-            images: page.images.map((one) => (one.sha256 === now.sha256 ? now : one)),
+            images: page.images.map((one) => (one.sha256 === now.sha256 ? shown(now) : one)),
           })),
         }
       : lists,

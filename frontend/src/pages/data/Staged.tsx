@@ -12,7 +12,7 @@ import { said } from "../../parts/toasts";
 import { useLine, useLinked } from "../../shell/line";
 import { words } from "../../words";
 import { PictureDrawer } from "./PictureDrawer";
-import { PictureTile } from "./Pictures";
+import { PictureTile } from "./Tile";
 
 const t = words.data;
 

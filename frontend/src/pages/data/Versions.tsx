@@ -12,8 +12,8 @@ import { Empty, Failed, Loaded, Loading } from "../../parts/States";
 import { failed, said, undoable } from "../../parts/toasts";
 import { useLine, useLinked } from "../../shell/line";
 import { words } from "../../words";
-import { Thumbnail } from "./Pictures";
 import { useVersions, type Version } from "./queries";
+import { Thumbnail } from "./Tile";
 
 const t = words.data;
 

@@ -1,0 +1,43 @@
+/** A picture as a small square that opens it. */
+
+import { words } from "../../words";
+import type { Picture } from "./queries";
+
+const t = words.data;
+
+/** What a tile shows of a picture; lists that grow long keep no more of each. */
+export type Shown = Pick<Picture, "sha256" | "name" | "class" | "urls">;
+
+export function PictureTile({ picture, onOpen }: { picture: Shown; onOpen: (sha256: string) => void }) {
+  const name = picture.name ?? picture.sha256.slice(0, 12);
+  return (
+    <button
+      type="button"
+      className="sl-tile"
+      onClick={() => onOpen(picture.sha256)}
+      aria-label={`${t.open(name)}, ${picture.class ?? t.noLabel}`}
+    >
+      <Thumbnail urls={picture.urls} />
+      <span className="sl-tile-words">{picture.class ?? t.noLabel}</span>
+    </button>
+  );
+}
+
+export function Thumbnail({ urls, alt = "" }: { urls: Picture["urls"]; alt?: string }) {
+  if (!urls) {
+    return (
+      <span className="sl-thumb" style={{ display: "grid", placeItems: "center" }}>
+        {t.erased}
+      </span>
+    );
+  }
+  return (
+    <img
+      className="sl-thumb"
+      src={urls.thumbnails["384"] ?? urls.file}
+      alt={alt}
+      loading="lazy"
+      decoding="async"
+    />
+  );
+}
