@@ -38,7 +38,7 @@ def add_rows(
     if start == stop:
         return []
     splits, groups = _placed(drawn, start, stop)
-    _widen(engine, 400_000)
+    widen(engine, 400_000)
     with writing(engine) as session:
         tick = lock_catalogue(session)
         offset = tick.next_entry - start
@@ -48,18 +48,18 @@ def add_rows(
             moments = [tick.at + _TICK * (number - start) for number in numbers]
             # In the order of their key, as an index is filled fastest.
             pictures = sorted(_image_row(drawn, number) for number in numbers)
-            _insert(session, "images", _IMAGES, pictures)
+            insert_tuples(session, "images", _IMAGES, pictures)
             rows = []
             for number, moment in zip(numbers, moments, strict=True):
                 facts = _facts(drawn, number, offset, classes, splits[number - start], moment)
                 summary.add(facts)
                 group = groups[number - start]
                 rows.append(_entry_row(drawn, number, facts, line_id, None if group < 0 else group + offset))
-            _insert(session, "entries", _ENTRIES, rows)
+            insert_tuples(session, "entries", _ENTRIES, rows)
         set_line_summary(session, line_id, summary)
         advance(session, tick, stop - start)
         session.execute(update(catalogue_clock).values(at=moments[-1]))
-    _widen(engine, 2_000)
+    widen(engine, 2_000)
     if engine.dialect.name == "postgresql":
         with engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
             # As its own upkeep does a minute later.
@@ -108,7 +108,10 @@ def _entry_row(drawn: Drawn, number: int, facts: Facts, line_id: int, group: int
     )  # fmt: skip
 
 
-def _insert(session: Session, table: str, columns: Sequence[str], rows: Sequence[tuple[Any, ...]]) -> None:
+def insert_tuples(
+    session: Session, table: str, columns: Sequence[str], rows: Sequence[tuple[Any, ...]]
+) -> None:
+    """The rows are in the table, by the driver's fastest way; ids and hashes are bytes already."""
     names = ", ".join(columns)
     cursor = session.connection.cursor()
     if session.dialect.name == "sqlite":
@@ -124,7 +127,7 @@ def _insert(session: Session, table: str, columns: Sequence[str], rows: Sequence
     cursor.close()
 
 
-def _widen(engine: Engine, kibibytes: int) -> None:
+def widen(engine: Engine, kibibytes: int) -> None:
     """SQLite's page cache, which it cannot change inside a transaction's work."""
     if engine.dialect.name == "sqlite":
         with writing(engine) as session:

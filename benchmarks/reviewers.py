@@ -18,7 +18,8 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -90,10 +91,13 @@ def review(url: str, folder: Path, *, count: int, people: int, kills: int) -> Ca
             # Spread over the work: one more each time another share of it is done.
             due = killed < kills and count - waiting > (killed + 1) * count // (kills + 2)
             for one in crew if due else ():
-                if _held(engine, line_id, ids, one.who):
-                    one.kill()
-                    # What the dead one still had: nobody else can have taken it yet.
-                    died |= _held(engine, line_id, ids, one.who)
+                # Halted while one looks, so that nothing of it is decided before the end.
+                with one.halted():
+                    held = _held(engine, line_id, ids, one.who)
+                    if held:
+                        one.kill()
+                if held:
+                    died |= held
                     killed += 1
                     one.sit()
                     break
@@ -151,6 +155,12 @@ class _Chair:
             [sys.executable, "-c", f"import reviewers; reviewers.at_work({place})"],
             env=os.environ | {"PYTHONPATH": str(Path(__file__).parent), "OMP_NUM_THREADS": "1"},
         )
+
+    @contextmanager
+    def halted(self) -> Iterator[None]:
+        self._process.send_signal(signal.SIGSTOP)
+        yield
+        self._process.send_signal(signal.SIGCONT)
 
     def kill(self) -> None:
         self._process.send_signal(signal.SIGKILL)

@@ -33,12 +33,6 @@ from tests.running import RunningServer, run_server
 DATABASES = ["sqlite", "postgresql"]
 
 
-@pytest.hookimpl(trylast=True)
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Tests with a browser come last: while one is open, an event loop runs in this thread, which no worker bears."""
-    items.sort(key=lambda item: "browser" in item.path.parts)
-
-
 @pytest.fixture(params=DATABASES)
 def empty_database_url(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str]:
     """The URL of a database of this test's own without a table, once on SQLite and once on PostgreSQL."""
@@ -62,21 +56,14 @@ def shared_database_url(
         yield url
 
 
-@pytest.fixture(scope="session", params=DATABASES)
+@pytest.fixture(scope="module", params=DATABASES)
 def server(
     request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[RunningServer]:
-    """A real server with the starter bundle, once on SQLite and once on PostgreSQL; tests share it."""
+    """A real server with the starter bundle, once on SQLite and once on PostgreSQL; the tests of one file share it."""
     folder = tmp_path_factory.mktemp("server")
     with _migrated(request.param, folder) as url, run_server(folder, database_url=url) as running:
         yield running
-
-
-@pytest.fixture(scope="session")
-def server_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """The address of a real server on SQLite."""
-    with run_server(tmp_path_factory.mktemp("page")) as running:
-        yield running.url
 
 
 @pytest.fixture

@@ -88,7 +88,7 @@ def trained(
         return runs.get_run(session, line.id, begun.run.id)
 
 
-def done(ready: Installation, job_id: str, *, seconds: float = 60.0) -> None:
+def done(ready: Installation, job_id: str, *, seconds: float = 600.0) -> None:
     """A worker in this process has run until the job ended."""
     stop = threading.Event()
 

@@ -85,8 +85,11 @@ def test_guessing_passwords_is_slow() -> None:
     throttle.attempt("bob", "192.0.2.1")
 
 
-def test_a_key_is_looked_up_once_and_its_use_is_noted(engine: Engine) -> None:
+def test_a_key_is_looked_up_once_and_its_use_is_noted(
+    engine: Engine, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """The second request finds it remembered; forgotten, it is looked up again; a revoked one is nobody's."""
+    monkeypatch.setattr(guards, "REMEMBERED_S", 3600)
     with writing(engine) as session:
         key, secret = keys.create_key(session, name="camera", scopes=[Scope.CLASSIFY], who="x")
     guard, found = Guard(engine), digest(secret)

@@ -20,9 +20,9 @@ from sortline.registry.store import promote as write_entry
 from sortline.serving.live import LiveLine
 from tests.bundles import broken, head_variant, other_backbone, starter
 from tests.conftest import _database as database
-from tests.flows.test_follow import within
 from tests.pictures import photo
 from tests.running import RunningServer, run_server
+from tests.waiting import soon
 
 
 @dataclass(frozen=True)
@@ -227,7 +227,7 @@ def test_a_shadow_sees_and_does_not_answer(line: Line, bundles: Bundles, first: 
     line.post(f"{bundles.head.hash}/shadow")
     assert {line.answering(seed) for seed in range(5)} == {first}
     told = f'sortline_shadow_total{{line="{line.name}"'
-    assert within(5, lambda: told in line.server.client.get("/metrics").text)
+    soon(lambda: told in line.server.client.get("/metrics").text)
     assert line.post(f"{bundles.head.hash}/shadow", on=False).json()["state"] == "candidate"
     line.answering()
 
@@ -235,7 +235,7 @@ def test_a_shadow_sees_and_does_not_answer(line: Line, bundles: Bundles, first: 
         shadowed = line.get(f"/models/{bundles.head.hash}")["shadowed"]
         return [(seen["live"], seen["pictures"], seen["dropped"]) for seen in shadowed]
 
-    assert within(20, lambda: saw() == [(first, 5, 0)])
+    soon(lambda: saw() == [(first, 5, 0)])
 
 
 def test_a_live_bundle_that_cannot_be_loaded_is_told(tmp_path: Path, bundles: Bundles, first: str) -> None:
@@ -246,7 +246,7 @@ def test_a_live_bundle_that_cannot_be_loaded_is_told(tmp_path: Path, bundles: Bu
         with writing(server.services.engine) as session:
             line_id = lines.get_line(session, "waste").id
             write_entry(session, line_id, bundles.broken.hash, who="test", reason="past all checks")
-        assert within(5, lambda: line.get("/models")["problem"] is not None)
+        soon(lambda: line.get("/models")["problem"] is not None)
         found = line.get("/models")
         assert (found["live"], found["serving"]) == (bundles.broken.hash, first)
         assert "rollback" in found["problem"]
@@ -275,7 +275,7 @@ def test_every_server_follows(tmp_path: Path, bundles: Bundles, first: str) -> N
         here, there = offered(one, "waste", bundles), Line(other, "waste")
         for bundle in (bundles.head.hash, bundles.backbone.hash):
             assert here.force(bundle).status_code == 201
-            assert within(10, lambda wanted=bundle: there.answering() == wanted)  # type: ignore[misc]
+            soon(lambda wanted=bundle: there.answering() == wanted)  # type: ignore[misc]
         assert (tmp_path / "b" / "bundles" / bundles.head.hash).is_dir()
         assert there.post("previous/rollback").status_code == 201
-        assert within(5, lambda: here.answering() == bundles.head.hash)
+        soon(lambda: here.answering() == bundles.head.hash)

@@ -13,9 +13,12 @@ if TYPE_CHECKING:
     from playwright.sync_api import Browser
 
 
-@pytest.fixture(scope="package")
+@pytest.fixture(scope="module")
 def browser() -> Iterator["Browser"]:
-    """A headless Chromium, for a web app that is built."""
+    """A headless Chromium, for a web app that is built.
+
+    Each file opens one: while it is open, an event loop runs in this thread, and no worker starts beside that.
+    """
     if not (FOLDER / "index.html").exists():
         pytest.fail("the web app is not built: python frontend/build.py")
     with chromium() as browser:

@@ -30,7 +30,7 @@ def working(server: RunningServer) -> Iterator[None]:
         yield
     finally:
         stop.set()
-        worker.join(timeout=20)
+        worker.join(timeout=120)
 
 
 def photos(count: int) -> list[tuple[str, bytes]]:

@@ -118,7 +118,7 @@ def test_a_run_is_started_watched_and_its_model_promoted(visit: Visit) -> None:
     page.get_by_label("What it is for").fill("a first try")
     with working(visit.server):
         page.get_by_role("button", name="Start", exact=True).click()
-        page.get_by_role("heading", name="Verdict").wait_for(timeout=60_000)
+        page.get_by_role("heading", name="Verdict").wait_for(timeout=600_000)
     page.get_by_role("tab", name="Comparison").wait_for()
     page.get_by_role("tab", name="Report").click()
     page.frame_locator("iframe").get_by_role("heading").first.wait_for()

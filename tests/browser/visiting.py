@@ -60,7 +60,7 @@ class Visit:
         self.page, self.server = page, server
         self.url = server.url
         self._wrong: list[str] = []
-        page.set_default_timeout(20_000)
+        page.set_default_timeout(120_000)
         page.add_init_script(WATCH_CSP)
         page.on("console", lambda m: self._wrong.append(f"console: {m.text}") if m.type == "error" else None)
         page.on("pageerror", lambda error: self._wrong.append(f"script: {error}"))

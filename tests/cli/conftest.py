@@ -32,7 +32,7 @@ def sortline(tmp_path: Path) -> Sortline:
             cwd=tmp_path,
             capture_output=True,
             text=True,
-            timeout=120,
+            timeout=300,
             check=False,
         )
 

@@ -5,13 +5,11 @@ from __future__ import annotations
 import json
 import re
 import signal
-import time
 from datetime import UTC, datetime
 from pathlib import Path
 
 import httpx
 
-from sortline.cli.server import SHUTDOWN_SECONDS
 from sortline.db.base import metadata
 from sortline.db.engine import connect
 from sortline.db.migrate import migrate
@@ -20,7 +18,8 @@ from sortline.jobs import store, worker_store
 from sortline.jobs.job import LogLine, State
 from sortline.jobs.worker_store import Report
 from tests.cli.conftest import Sortline
-from tests.cli.test_cli_worker import running, soon
+from tests.cli.test_cli_worker import running
+from tests.waiting import soon
 
 
 def a_job(tmp_path: Path, *, state: State | None, error: str | None = None) -> str:
@@ -78,21 +77,21 @@ def test_a_watched_job_keeps_no_server(sortline: Sortline, tmp_path: Path) -> No
         assert server.stdout is not None
         (address,) = re.findall(r"http://[\d.:]+", server.stdout.readline())
         url, headers = f"{address}/api/v1/jobs/{job}/events", {"Authorization": f"Bearer {key}"}
-        with httpx.stream("GET", url, headers=headers, timeout=30) as stream:
+        with httpx.stream("GET", url, headers=headers, timeout=120) as stream:
             lines = stream.iter_lines()
             assert next(lines) == "event: job"
             server.send_signal(signal.SIGTERM)
-            begun = time.monotonic()
+            # To its proper end: a server that loses patience breaks it off, which httpx would raise.
             assert "event: end" not in list(lines)
-        server.wait(timeout=90)
-        assert time.monotonic() - begun < SHUTDOWN_SECONDS / 2
+        server.wait(timeout=120)
+    assert "exceeded" not in (tmp_path / "log").read_text()
 
 
 def test_a_second_worker_is_refused_and_a_servers_own_stands_by(sortline: Sortline, tmp_path: Path) -> None:
     """In one line; with `up` beside it, the server runs, and its worker takes over when the other has ended."""
     lock = tmp_path / "data" / "worker.lock"
     with running(tmp_path, "worker") as first:
-        assert soon(lambda: lock.exists() and lock.read_text() == str(first.pid))
+        soon(lambda: lock.exists() and lock.read_text() == str(first.pid))
         second = sortline("worker")
         assert (second.returncode, len(second.stderr.splitlines())) == (1, 1)
         assert f"process {first.pid}" in second.stderr
@@ -100,7 +99,7 @@ def test_a_second_worker_is_refused_and_a_servers_own_stands_by(sortline: Sortli
             assert up.stdout is not None
             assert "is ready" in up.stdout.readline()
             first.send_signal(signal.SIGTERM)
-            assert first.wait(timeout=10) == 0
-            assert soon(lambda: lock.read_text() not in ("", str(first.pid)))
+            assert first.wait(timeout=120) == 0
+            soon(lambda: lock.read_text() not in ("", str(first.pid)))
             up.send_signal(signal.SIGTERM)
-            up.wait(timeout=90)
+            up.wait(timeout=120)

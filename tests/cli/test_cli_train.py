@@ -7,7 +7,7 @@ import signal
 import subprocess
 import sys
 import tomllib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -21,9 +21,9 @@ from sortline.lines.store import class_ids, create_line
 from sortline.settings import Settings
 from sortline.wiring import installation
 from tests.cli.conftest import Sortline, environment
-from tests.jobs.crews import soon
 from tests.training_runs import coloured, installed, line_with
 from tests.versions import add_entries
+from tests.waiting import soon
 
 OF = ("--line", "colours")
 Started = Callable[..., subprocess.Popen[str]]
@@ -44,9 +44,9 @@ def start(tmp_path: Path) -> Iterator[Started]:
     """Starts `sortline ARGUMENTS…` and goes on; what still runs at the end is killed."""
     started: list[subprocess.Popen[str]] = []
 
-    def run(*arguments: str) -> subprocess.Popen[str]:
+    def run(*arguments: str, program: Sequence[str] = ("-m", "sortline.cli.main")) -> subprocess.Popen[str]:
         process = subprocess.Popen(
-            [sys.executable, "-m", "sortline.cli.main", *arguments],
+            [sys.executable, *program, *arguments],
             env=environment(tmp_path),
             cwd=tmp_path,
             stdout=subprocess.PIPE,
@@ -98,7 +98,7 @@ def test_a_run_is_done_here_where_no_worker_runs(
 def test_a_worker_that_runs_is_followed_to_the_failure(sortline: Sortline, start: Started) -> None:
     """The run is the worker's; what failed is told, and the exit code says so."""
     worker = start("worker")
-    soon(lambda: "No worker" not in sortline("train", *OF, "--no-wait").stderr, seconds=90)
+    soon(lambda: "No worker" not in sortline("train", *OF, "--no-wait").stderr)
     result = sortline("train", *OF)
     assert worker.poll() is None
     assert result.returncode == 1
@@ -122,11 +122,27 @@ def test_a_run_waits_and_is_cancelled(sortline: Sortline) -> None:
     assert (followed.returncode, followed.stderr.strip()) == (1, "cancelled")
 
 
+# `sortline`, whose runs stay at learning until they are told to stop.
+HELD = """
+import time
+from sortline.cli.main import main
+from sortline.flows import train
+
+def made_by_probe(*_, check, **__):
+    while True:
+        check()
+        time.sleep(0.01)
+
+train.made_by_probe = made_by_probe
+main()
+"""
+
+
 def test_ctrl_c_leaves_the_run_for_later(sortline: Sortline, start: Started, tmp_path: Path) -> None:
     """It waits for a worker again, and the command says how it goes on."""
     with installed(f"sqlite:///{tmp_path / 'data' / 'sortline.db'}", tmp_path) as ready:
         line_with(ready, "colours", coloured(tmp_path / "in", {"Red": 4, "Blue": 4}))
-    process = start("train", *OF)
+    process = start("train", *OF, program=("-c", HELD))
     assert process.stderr is not None
     assert process.stderr.readline().endswith("…\n"), "no step of the run was told"
     process.send_signal(signal.SIGINT)

@@ -6,8 +6,7 @@ import json
 import signal
 import subprocess
 import sys
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -22,6 +21,7 @@ from sortline.flows.ingest import start_import
 from sortline.lines.store import get_line
 from tests.cli.conftest import Sortline, environment
 from tests.importing import folder_of
+from tests.waiting import soon
 
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="Windows has no such signals to send")
 
@@ -48,16 +48,6 @@ def _children(pid: int) -> list[psutil.Process]:
     return psutil.Process(pid).children(recursive=True) if psutil.pid_exists(pid) else []
 
 
-def soon(holds: Callable[[], bool]) -> bool:
-    """Whether it holds within a minute; most often it does within two seconds."""
-    end = time.monotonic() + 60
-    while not holds():
-        if time.monotonic() > end:
-            return False
-        time.sleep(0.05)
-    return True
-
-
 def queue_import(tmp_path: Path, folder: Path) -> None:
     """An import waits for a worker."""
     engine = connect(f"sqlite:///{tmp_path / 'data' / 'sortline.db'}")
@@ -72,33 +62,31 @@ def test_a_worker_does_what_is_queued_and_ends_when_told(sortline: Sortline, tmp
     queue_import(tmp_path, folder_of(tmp_path / "photos", {"Glass": 5}))
     thumbnails = tmp_path / "data" / "thumbnails"
     with running(tmp_path, "worker") as worker:
-        assert soon(lambda: len([f for f in thumbnails.rglob("*") if len(f.name) == 64]) >= 10)
+        soon(lambda: len([f for f in thumbnails.rglob("*") if len(f.name) == 64]) >= 10)
         worker.send_signal(signal.SIGTERM)
-        begun = time.monotonic()
-        assert worker.wait(timeout=10) == 0
-        assert time.monotonic() - begun < 3
+        assert worker.wait(timeout=120) == 0
     (one,) = json.loads(sortline("data", "imports", "--json").stdout)
     assert (one["state"], one["outcomes"]) == ("done", {"added": 5})
 
 
 def test_up_has_a_worker_that_dies_with_it(sortline: Sortline, tmp_path: Path) -> None:
-    """It runs what is queued; when the server is killed, the worker is gone within seconds."""
+    """It runs what is queued; when the server is killed, the worker goes, too."""
     sortline("lines", "list")
     queue_import(tmp_path, folder_of(tmp_path / "photos", {"Glass": 5}))
     with running(tmp_path, "up", "--port", "0") as up:
-        assert soon(lambda: len(_children(up.pid)) == 1)
+        # Between its two births a process has its parent's command line.
+        soon(lambda: ["worker" in one.cmdline() for one in _children(up.pid)] == [True])
         (worker,) = _children(up.pid)
-        assert "worker" in worker.cmdline()
-        assert soon(lambda: json.loads(sortline("data", "imports", "--json").stdout)[0]["state"] == "done")
+        soon(lambda: json.loads(sortline("data", "imports", "--json").stdout)[0]["state"] == "done")
         up.kill()
-        assert soon(lambda: not worker.is_running() or worker.status() == psutil.STATUS_ZOMBIE)
+        soon(lambda: not worker.is_running() or worker.status() == psutil.STATUS_ZOMBIE)
 
 
 def test_a_worker_that_dies_is_started_again(tmp_path: Path) -> None:
     """The server goes on; a few seconds later there is another worker."""
     with running(tmp_path, "up", "--port", "0") as up:
-        assert soon(lambda: len(_children(up.pid)) == 1)
+        soon(lambda: len(_children(up.pid)) == 1)
         (first,) = _children(up.pid)
         first.kill()
-        assert soon(lambda: [one.pid for one in _children(up.pid)] not in ([], [first.pid]))
+        soon(lambda: [one.pid for one in _children(up.pid)] not in ([], [first.pid]))
         assert up.poll() is None

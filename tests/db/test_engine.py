@@ -4,7 +4,6 @@ import socket
 import subprocess
 import sys
 import threading
-import time
 from datetime import UTC, datetime, timedelta, timezone
 from pathlib import Path
 
@@ -75,10 +74,8 @@ def test_writers_wait_for_each_other_and_readers_do_not(engine: Engine) -> None:
         threads = [threading.Thread(target=add, args=(number,)) for number in range(8)]
         for thread in threads:
             thread.start()
-        start = time.monotonic()
         with reading(engine) as other:
-            assert lines.list_classes(other, line.id) == []  # the others wait for the line
-        assert time.monotonic() - start < 5
+            assert lines.list_classes(other, line.id) == []  # it would wait for ever
     for thread in threads:
         thread.join()
     with reading(engine) as session:
@@ -124,11 +121,11 @@ def test_a_url_we_do_not_speak_is_refused(url: str) -> None:
 @pytest.mark.parametrize("scheme", ["postgres", "postgresql", "postgresql+psycopg"])
 def test_no_server_is_unreachable_and_keeps_the_password_secret(scheme: str) -> None:
     """A refused connection says where, without the password."""
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
-    with pytest.raises(DatabaseUnreachable, match="check that it runs there") as caught:
-        connect(f"{scheme}://ana:s3cret@127.0.0.1:{port}/sortline")
+    with socket.socket() as deaf:
+        deaf.bind(("127.0.0.1", 0))  # and does not listen
+        url = f"{scheme}://ana:s3cret@127.0.0.1:{deaf.getsockname()[1]}/sortline"
+        with pytest.raises(DatabaseUnreachable, match="check that it runs there") as caught:
+            connect(url)
     assert "s3cret" not in str(caught.value)
 
 

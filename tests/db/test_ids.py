@@ -18,6 +18,6 @@ def test_ids_are_version_7_uuids_and_sort_as_they_were_made() -> None:
 
 
 def test_the_first_id_of_a_moment_divides_past_from_future() -> None:
-    """Ids made now lie between those of a second ago and those of a second ahead."""
-    now, second = datetime.now(UTC), timedelta(seconds=1)
-    assert first_id(now - second) < new_id() < first_id(now + second)
+    """An id lies between those of a second before it was made and those of a second after."""
+    before, made, after = datetime.now(UTC), new_id(), datetime.now(UTC)
+    assert first_id(before - timedelta(seconds=1)) < made < first_id(after + timedelta(seconds=1))

@@ -70,7 +70,7 @@ def test_of_several_processes_one_migrates(empty_database_url: str) -> None:
     for server in servers:
         server.start()
     for server in servers:
-        server.join(60)
+        server.join(600)
     assert [server.exitcode for server in servers] == [0, 0, 0, 0]
 
 

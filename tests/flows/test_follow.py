@@ -2,7 +2,6 @@
 
 import shutil
 import time
-from collections.abc import Callable
 from pathlib import Path
 
 from sortline.db.session import writing
@@ -12,16 +11,7 @@ from sortline.lines import store as lines
 from sortline.registry import store as registry
 from tests.pictures import photo
 from tests.running import RunningServer, run_server
-
-
-def within(seconds: float, holds: Callable[[], bool]) -> bool:
-    """Whether something comes to hold in time."""
-    end = time.monotonic() + seconds
-    while time.monotonic() < end:
-        if holds():
-            return True
-        time.sleep(0.05)
-    return False
+from tests.waiting import soon
 
 
 def served(server: RunningServer, name: str) -> bool:
@@ -31,11 +21,11 @@ def served(server: RunningServer, name: str) -> bool:
 
 
 def test_line_made_elsewhere_is_served(server: RunningServer) -> None:
-    """A line that another process creates with a bundle classifies here within seconds."""
+    """A line that another process creates with a bundle classifies here."""
     with writing(server.services.engine) as session:
         folder = server.services.installation.bundles_dir
         create_line(session, folder, "elsewhere", bundle="waste", who="test", reason="test")
-    assert within(5, lambda: served(server, "elsewhere"))
+    soon(lambda: served(server, "elsewhere"))
 
 
 def test_default_line_follows(tmp_path: Path) -> None:
@@ -44,7 +34,7 @@ def test_default_line_follows(tmp_path: Path) -> None:
         with writing(server.services.engine) as session:
             lines.create_line(session, "other", class_names=["a", "b"])
             lines.make_default(session, "other")
-        assert within(5, lambda: server.client.get("/classes").json()["classes"] == ["a", "b"])
+        soon(lambda: server.client.get("/classes").json()["classes"] == ["a", "b"])
         assert server.client.get("/health").status_code == 503
 
 
@@ -61,7 +51,7 @@ def test_broken_bundle_leaves_the_old_one_live(tmp_path: Path) -> None:
             )
             (broken / "model.onnx").write_bytes(b"not a network")
             registry.promote(session, record.id, fresh.hash, who="test", reason="test")
-        assert within(5, lambda: bool(server.client.get("/api/v1/lines/waste").json()["problem"]))
+        soon(lambda: bool(server.client.get("/api/v1/lines/waste").json()["problem"]))
         assert "model.onnx" in server.client.get("/api/v1/lines/waste").json()["problem"]
         assert served(server, "waste")
 
@@ -77,7 +67,7 @@ def test_following_survives_what_nobody_thought_of(tmp_path: Path) -> None:
             connection.exec_driver_sql("ALTER TABLE away RENAME TO lines")
         with writing(engine) as session:
             create_line(session, tmp_path / "bundles", "after", bundle="waste", who="test", reason="test")
-        assert within(5, lambda: served(server, "after"))
+        soon(lambda: served(server, "after"))
 
 
 def test_registering_again_changes_nothing(tmp_path: Path) -> None:

@@ -253,14 +253,14 @@ def _served(folder: Path, uri: str) -> Iterator[subprocess.Popen[bytes]]:
     finally:
         with suppress(ProcessLookupError):
             os.killpg(server.pid, signal.SIGTERM)
-        server.wait(20)
+        server.wait(120)
 
 
 def _wait_for(server: subprocess.Popen[bytes], uri: str) -> None:
     end = time.monotonic() + 120
     while time.monotonic() < end and server.poll() is None:
         with suppress(httpx.HTTPError):
-            if httpx.get(f"{uri}/health", timeout=5).is_success:
+            if httpx.get(f"{uri}/health", timeout=30).is_success:
                 return
         time.sleep(0.1)
     pytest.fail("the MLflow server did not start; server.log in the test's folder says why")

@@ -5,8 +5,7 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
-import time
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -17,6 +16,7 @@ from sortline.db.session import reading, writing
 from sortline.jobs import store
 from sortline.jobs.job import Job, State
 from sortline.jobs.tables import jobs, workers
+from tests.waiting import soon
 
 
 @dataclass
@@ -94,15 +94,3 @@ class Crew:
         for worker in self.workers:
             worker.kill()
             worker.communicate()
-
-
-def soon(holds: Callable[[], bool], seconds: float = 120) -> None:
-    """Returns once it holds.
-
-    Raises:
-        AssertionError: it did not within that time.
-    """
-    end = time.monotonic() + seconds
-    while not holds():
-        assert time.monotonic() < end, "waited in vain"
-        time.sleep(0.01)

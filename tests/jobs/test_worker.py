@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from sortline.jobs.job import State
-from tests.jobs.crews import Crew, soon
+from tests.jobs.crews import Crew
+from tests.waiting import soon
 
 
 def test_a_job_is_done(working: Crew) -> None:

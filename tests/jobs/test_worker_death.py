@@ -11,7 +11,8 @@ import pytest
 from sortline.db.session import writing
 from sortline.jobs import worker_store
 from sortline.jobs.job import State
-from tests.jobs.crews import Crew, soon
+from tests.jobs.crews import Crew
+from tests.waiting import soon
 
 POSTGRESQL = "several workers share PostgreSQL only"
 

@@ -28,10 +28,12 @@ def test_the_new_and_the_uncertain_come_first(confidence: float, ood_score: floa
     assert interest(**{**facts, "confidence": max(confidence, more)}) <= value  # type: ignore[arg-type]
 
 
-def test_many_of_a_kind_stand_back() -> None:
-    """The eighth odd thing comes after a first one of another kind that is less odd."""
+def test_a_few_of_a_kind_come_forward_and_many_stand_back() -> None:
+    """Four may be a class; the eighth odd thing comes after a first one of another kind that is less odd."""
     other = place(ood_score=0.6)
     assert place() > other > place(crowd=7)
+    assert place() < place(crowd=1) < place(crowd=2) < place(crowd=3)
+    assert place() > place(crowd=4) > place(crowd=5) > place(crowd=100)
 
 
 def test_what_was_passed_on_comes_after_everything_else_and_disputes_come_first() -> None:

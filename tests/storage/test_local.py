@@ -201,9 +201,11 @@ def test_a_known_blob_counts_as_put_now(tmp_path: Path) -> None:
     ((name, _),) = group = named(b"forgotten")
     blobs.put_many(group)
     os.utime(tmp_path / name[:2] / name, (0, 0))
+    # A file system's clock may be a tick behind.
+    now = time.time() - 1
     blobs.put_many(group)
     (one,) = blobs.stored()
-    assert time.time() - one.modified.timestamp() < 60
+    assert one.modified.timestamp() >= now
     blobs.close()
 
 
@@ -230,7 +232,7 @@ def test_a_blob_put_while_it_is_deleted_stays(tmp_path: Path, monkeypatch: pytes
         monkeypatch.setattr(Path, "replace", aside)
         blobs.delete_older(name, datetime.now(UTC) - timedelta(minutes=1))
         assert blobs.get(name) == b"wanted"
-        assert path.stat().st_mtime > time.time() - 60
+        assert path.stat().st_mtime > 1_000_000
     assert list((tmp_path / "blobs" / "unfinished").iterdir()) == []
     blobs.close()
 
