@@ -1,4 +1,4 @@
-"""In what order pictures are shown: the new and the uncertain first, not ten of a kind, and a share by lot."""
+"""In what order pictures are shown: the new and the uncertain first, a few of a kind, not ten, a share by lot."""
 
 from __future__ import annotations
 
@@ -17,8 +17,9 @@ _NOVELTY, _UNCERTAINTY = 0.6, 0.4
 _UNREADABLE = 0.3
 # Somebody wants to see each of these; nobody knows how odd those are.
 _AT_LEAST: Final = {Reason.WATCHED.value: 0.8, UPLOADED: 0.5}
-# The eighth picture of a kind comes after a first one that is less interesting by 0.3.
-_CROWDING = 0.1
+# A thing seen once is a curiosity; of a few alike a class may be made, and a page of them teaches little. So up to the
+# fourth of a kind each comes sooner than the one before, and those after them stand back: the eighth by 0.23.
+_CROWDING, _FEW = 0.1, 4
 # Of those that wait, so many are placed by lot, beside all that were sampled from what was accepted.
 _CONTROL = 0.05
 
@@ -55,15 +56,14 @@ def priority(
         confidence: Of the answer, 0–1.
         ood_score: How unlike the known, 0–1.
         control: Then the lot alone decides, so that nobody's choice makes the share less random.
-        crowd: How many of its kind wait before it.
+        crowd: How many of its kind came before it.
         skips: How often somebody passed it on; each puts it behind everything not passed on so often.
         state: People who disagree wait for a third: that comes first.
     """
     base = (
         lot(item_id[::-1]) if control else interest(reason=reason, confidence=confidence, ood_score=ood_score)
     )
-    crowding = 0.0 if control else _CROWDING * math.log2(1 + crowd)
-    return base - crowding + (2.0 if state == "disputed" else 0.0) - 2.0 * skips
+    return base - (0.0 if control else _crowding(crowd)) + (2.0 if state == "disputed" else 0.0) - 2.0 * skips
 
 
 def control_places(n: int, share: float, chance: random.Random) -> int:
@@ -78,6 +78,13 @@ def mixed(first: Sequence[Item], control: Sequence[Item]) -> list[Item]:
     rest, drawn = iter(first), iter(control)
     marks = {round((place + 0.5) * total / len(control) - 0.5) for place in range(len(control))}
     return [next(drawn if place in marks else rest) for place in range(total)]
+
+
+def _crowding(crowd: int) -> float:
+    """How far a picture stands back, or comes forward, for those of its kind that came before."""
+    if crowd < _FEW:
+        return -_CROWDING * math.log2(1 + crowd)
+    return _CROWDING * math.log2(crowd - _FEW + 2)
 
 
 def _unit(value: float) -> float:
