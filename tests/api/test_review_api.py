@@ -78,7 +78,7 @@ def test_a_picture_goes_from_the_queue_into_the_catalogue(line: CatalogueLine) -
 def test_leases_are_renewed_and_given_back(line: CatalogueLine) -> None:
     """By whoever has them."""
     queue(line, 1)
-    (item,) = lease(line, seconds=5)
+    (item,) = lease(line, seconds=60)
     assert line.post("/review/renew", json={"items": [item["id"]], "seconds": 600})["items"] == [item["id"]]
     assert line.get(f"/review/{item['id']}")["lease_until"] > item["lease_until"]
     assert line.post("/review/release", json={"items": [item["id"]]})["items"] == [item["id"]]

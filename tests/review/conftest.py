@@ -14,6 +14,7 @@ settings.load_profile("untimed")
 
 
 @pytest.fixture
-def waiting(engine: Engine) -> Queue:
-    """A line with an empty queue."""
+def waiting(engine: Engine, monkeypatch: pytest.MonkeyPatch) -> Queue:
+    """A line with an empty queue, where nothing is drawn for the control share: its places are by lot."""
+    monkeypatch.setattr("sortline.review.order._CONTROL", 0.0)
     return Queue(engine)
