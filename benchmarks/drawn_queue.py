@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import os
+from collections import Counter
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
@@ -22,6 +23,7 @@ from sortline.flows.prepare import measured
 from sortline.review.clusters import Vectors, packed, unit
 from sortline.review.item import Sighting
 from sortline.review.order import is_control, priority
+from sortline.review.store import tallies
 from sortline.review.store.items import open_or_join
 from sortline.review.tables import review_clusters, review_items, review_vectors
 from sortline.storage.blobs import Blobs
@@ -166,10 +168,13 @@ def _add_items(
             "priority": priority(item_id, **facts),
             "cluster_id": clusters[place],
         }
-        rows.append(tuple(map(row.__getitem__, _COLUMNS)))
+        rows.append(row)
     with writing(engine) as session:
-        insert_tuples(session, "review_items", _COLUMNS, rows)
-    return [row[0] for row in rows]
+        insert_tuples(
+            session, "review_items", _COLUMNS, [tuple(map(row.__getitem__, _COLUMNS)) for row in rows]
+        )
+        tallies.came(session, Counter((line_id, row["reason"], row["at"].date()) for row in rows))
+    return [row["id"] for row in rows]
 
 
 def _add_vectors(

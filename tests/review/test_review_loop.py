@@ -22,7 +22,7 @@ from sortline.flows.review_undo import undo
 from sortline.lines.classes import class_ids, list_classes
 from sortline.review.item import ItemFilter
 from sortline.review.outcome import NothingToUndo, outcome
-from sortline.review.store import decisions, items, queue
+from sortline.review.store import decisions, items, queue, tallies
 from sortline.review.tables import review_items
 from tests.review.queued import NOON, Queue, label_of, say, second_opinions, take
 
@@ -308,3 +308,7 @@ def _check_derived(waiting: Queue, ids: list[str]) -> None:
         except UnknownEntry:  # never labelled
             label = None
         assert label == (None if row.class_id is None else names[row.class_id])
+    waits = sum(row.waiting for row in rows.values())
+    with reading(waiting.engine) as session:
+        assert sum(tallies.waiting_by_reason(session, waiting.line_id).values()) == waits
+        assert sum(tallies.arrived_by_day(session, waiting.line_id, NOON).values()) == len(ids)

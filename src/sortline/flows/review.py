@@ -25,14 +25,14 @@ from sortline.errors import SortlineError
 from sortline.flows.ingest import Tools
 from sortline.flows.labels import resolve_labels
 from sortline.flows.pictures import ErasedPicture
-from sortline.flows.review_changes import Change, write_changes
+from sortline.flows.review_changes import Change, gone, write_changes
 from sortline.flows.review_labels import Given, fingerprinted, give_labels
 from sortline.flows.upload import class_to_give
 from sortline.lines.classes import class_ids, list_classes
 from sortline.review.item import AlreadyDecided, OpinionGiven, ReviewItem, ReviewSettings, State, UnknownItem
 from sortline.review.lease import check_free
 from sortline.review.outcome import OPINIONS, Decision, opinions_needed, outcome
-from sortline.review.store import decisions, items
+from sortline.review.store import decisions, items, tallies
 from sortline.review.store.settings import get_settings
 
 MOST = 500
@@ -165,6 +165,7 @@ class _Turn:
         fresh = [made for one in self._standing.values() for made in one.fresh]
         decisions.append(session, sorted(fresh, key=lambda made: made.id))
         write_changes(session, changes, self._label(changes), self._now)
+        tallies.gone(session, gone(changes))
         return Answers(decided=self._decided(), refused=tuple(self._refused))
 
     def _label(self, changes: Sequence[Change]) -> dict[str, str | None]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -55,6 +56,14 @@ def write_changes(
         if one.item.waiting and one.state not in WAITING and one.item.cluster_id
     }
     clusters.drop_vectors(session, over)
+
+
+def gone(changes: Sequence[Change]) -> Counter[tuple[int, str]]:
+    """How many more wait no more after the changes, by line and reason."""
+    found = Counter[tuple[int, str]]()
+    for one in changes:
+        found[one.item.line_id, one.item.reason] += one.item.waiting - (one.state in WAITING)
+    return found
 
 
 def _row(change: Change, events: Mapping[str, str | None], now: datetime) -> dict[str, Any]:

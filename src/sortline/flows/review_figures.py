@@ -13,7 +13,7 @@ from sortline.monitoring import store as monitoring
 from sortline.review.agreement import Agreement, agreement
 from sortline.review.estimate import Accuracy, live_accuracy
 from sortline.review.pace import Pace, paces, seconds_each
-from sortline.review.store import figures
+from sortline.review.store import figures, tallies
 from sortline.review.store.figures import Told
 
 # Labels and pairs that figures are told from: of more, the newest.
@@ -66,7 +66,7 @@ def review_figures(session: Session, line_id: int, *, days: int = 30) -> ReviewF
     people = paces(work)
     pairs = figures.opinion_pairs(session, line_id, since, most=_MOST)
     return ReviewFigures(
-        waiting=figures.waiting_by_reason(session, line_id),
+        waiting=tallies.waiting_by_reason(session, line_id),
         oldest=figures.oldest_waiting(session, line_id),
         leased=figures.count_leased(session, line_id, now),
         labels_per_hour=_per_hour(people),
@@ -119,7 +119,7 @@ def _names(session: Session, line_id: int, told: Sequence[Told]) -> dict[str, in
 
 
 def _per_day(session: Session, line_id: int, since: datetime, days: int) -> tuple[Day, ...]:
-    arrived = figures.arrived_by_day(session, line_id, since)
+    arrived = tallies.arrived_by_day(session, line_id, since)
     decided = figures.decided_by_day(session, line_id, since)
     dates = [since.date() + timedelta(days=place) for place in range(days)]
     return tuple(Day(day=one, arrived=arrived.get(one, 0), decided=decided.get(one, 0)) for one in dates)

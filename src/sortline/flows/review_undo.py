@@ -13,7 +13,7 @@ from sortline.db.session import Session, writing
 from sortline.errors import SortlineError
 from sortline.flows.ingest import Tools
 from sortline.flows.pictures import ErasedPicture
-from sortline.flows.review_changes import Change, write_changes
+from sortline.flows.review_changes import Change, gone, write_changes
 from sortline.flows.review_labels import Given, give_labels, take_label
 from sortline.review.item import ReviewItem, State
 from sortline.review.outcome import (
@@ -23,7 +23,7 @@ from sortline.review.outcome import (
     UnknownDecision,
     undone,
 )
-from sortline.review.store import decisions, items
+from sortline.review.store import decisions, items, tallies
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -63,6 +63,7 @@ def undo(
     """
     done: list[Undone] = []
     left: list[NotUndone] = []
+    changes: list[Change] = []
     with writing(tools.engine) as session:
         if beside is not None:
             beside(session)
@@ -70,9 +71,12 @@ def undo(
         for one in wanted or [_newest(session, line_id, who)]:
             try:
                 with session.begin_nested():  # one that fails half-way leaves nothing
-                    done.append(_undo(session, tools, line_id, one, who))
+                    made, change = _undo(session, tools, line_id, one, who)
+                done.append(made)
+                changes += [] if change is None else [change]
             except SortlineError as error:
                 left.append(NotUndone(decision=one, error=error))
+        tallies.gone(session, gone(changes))
     return done, left
 
 
@@ -83,7 +87,10 @@ def _newest(session: Session, line_id: int, who: str) -> str:
     return found.id
 
 
-def _undo(session: Session, tools: Tools, line_id: int, decision_id: str, who: str) -> Undone:
+def _undo(
+    session: Session, tools: Tools, line_id: int, decision_id: str, who: str
+) -> tuple[Undone, Change | None]:
+    """What was undone, and how its item changed; None where it has none."""
     (found,) = decisions.get_decisions(session, line_id, [decision_id])
     event = Decision(
         id=new_id(),
@@ -96,7 +103,7 @@ def _undo(session: Session, tools: Tools, line_id: int, decision_id: str, who: s
         undoes=found.id,
     )
     if found.item_id is None:
-        return _undo_correction(session, line_id, found, event)
+        return _undo_correction(session, line_id, found, event), None
     item = items.lock_items(session, line_id, [found.item_id]).get(found.item_id)
     made = decisions.of_items(session, [found.item_id])[found.item_id]
     # Read again: now that the item is locked, nobody else undoes it.
@@ -111,7 +118,7 @@ def _undo(session: Session, tools: Tools, line_id: int, decision_id: str, who: s
 
 def _settle(
     session: Session, tools: Tools, item: ReviewItem, before: Sequence[Decision], event: Decision
-) -> Undone:
+) -> tuple[Undone, Change]:
     """The item is as its decisions have it with the undo among them, and so is its label."""
     after = [*before, event]
     twin = None
@@ -127,11 +134,12 @@ def _settle(
     decisions.append(session, [event])
     _mark(session, before, after)
     write_changes(session, [change], events, event.at)
-    return Undone(
+    done = Undone(
         item=twin if change.state == "joined" else item.id,
         decision=event.id,
         state="open" if change.state == "joined" else change.state,
     )
+    return done, change
 
 
 def _undo_correction(session: Session, line_id: int, found: Decision, event: Decision) -> Undone:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Iterable
 from functools import lru_cache
 from pathlib import Path
 
@@ -13,6 +14,7 @@ from sortline.catalogue.entry import Split
 from sortline.db.session import Session
 from sortline.flows.lines import bundle_folder
 from sortline.registry import store as registry
+from sortline.registry.ledger import BundleRecord
 
 log = logging.getLogger(__name__)
 
@@ -43,10 +45,26 @@ class Trained:
         return len(self._prefixes)
 
 
+# What was told last, of which bundles, by their folder: new ones come seldom, and every label that is given asks.
+_LAST: dict[Path, tuple[tuple[str, ...], Trained]] = {}
+
+
 def trained_lookup(session: Session, bundles_dir: Path) -> Trained:
     """What all registered bundles whose folders are here were made with."""
+    hashes = registry.bundle_hashes(session)
+    before, told = _LAST.get(bundles_dir, ((), None))
+    if told is None or before != hashes:
+        told, whole = _read(registry.list_bundles(session), bundles_dir)
+        if whole:
+            _LAST[bundles_dir] = hashes, told
+    return told
+
+
+def _read(records: Iterable[BundleRecord], bundles_dir: Path) -> tuple[Trained, bool]:
+    """What these bundles were made with, and whether all of them could be read."""
     prefixes, parts = [np.zeros(0, np.uint64)], [np.zeros(0, np.uint8)]
-    for record in registry.list_bundles(session):
+    whole = True
+    for record in records:
         try:
             known, splits = _known(bundle_folder(record, bundles_dir))
         except (OSError, ValueError, KeyError) as error:
@@ -55,13 +73,14 @@ def trained_lookup(session: Session, bundles_dir: Path) -> Trained:
                 record.name,
                 error,
             )
+            whole = False
             continue
         prefixes.append(known)
         parts.append(splits)
-    return Trained(np.concatenate(prefixes), np.concatenate(parts))
+    return Trained(np.concatenate(prefixes), np.concatenate(parts)), whole
 
 
-# A bundle's folder never changes, and every label that is given asks.
+# A bundle's folder never changes.
 @lru_cache(maxsize=64)
 def _known(folder: Path) -> tuple[NDArray[np.uint64], NDArray[np.uint8]]:
     # Only the two arrays: the embeddings are most of the file.

@@ -25,6 +25,8 @@ from sortline.registry.ledger import (
 )
 from sortline.registry.tables import bundles, candidates, promotions
 
+_HASHES = select(bundles.c.hash).order_by(bundles.c.hash)
+
 
 def register_bundle(
     session: Session,
@@ -93,6 +95,11 @@ def list_bundles(session: Session) -> list[BundleRecord]:
     """Every bundle, newest first."""
     query = select(bundles).order_by(bundles.c.created_at.desc(), bundles.c.hash)
     return [_bundle(row._mapping) for row in session.execute(query)]
+
+
+def bundle_hashes(session: Session) -> tuple[str, ...]:
+    """The hash of every bundle, ascending."""
+    return tuple(session.scalars(_HASHES))
 
 
 def get_bundles(session: Session, hashes: Iterable[str]) -> dict[str, BundleRecord]:

@@ -153,6 +153,18 @@ review_vectors = Table(
     sqlite_with_rowid=False,
 )
 
+# How many items were opened on a day (since 1970, UTC), by reason; on the day -1, below nothing, how many wait no more.
+# Their sum waits. Derived from the items, of which there may be millions.
+review_tallies = Table(
+    "review_tallies",
+    metadata,
+    Column("line_id", ForeignKey("lines.id"), primary_key=True),
+    Column("reason", String(20), primary_key=True),
+    Column("day", Integer, primary_key=True, autoincrement=False),
+    Column("n", Integer, nullable=False),
+    sqlite_with_rowid=False,
+)
+
 review_settings = Table(
     "review_settings",
     metadata,

@@ -12,13 +12,12 @@ from sqlalchemy import Column, ColumnElement, bindparam, func, select
 from sortline.db.ids import first_id
 from sortline.db.session import Session
 from sortline.engine.routing import Reason
-from sortline.review.item import UPLOADED, State
+from sortline.review.item import UPLOADED
 from sortline.review.outcome import OPINIONS, UNUSABLE
 from sortline.review.pace import Work
-from sortline.review.tables import IS_WAITING, review_decisions, review_items
+from sortline.review.tables import review_decisions, review_items
 
 _items, _decisions = review_items.c, review_decisions.c
-_STATES: tuple[State, ...] = ("open", "disputed", "done", "unusable", "joined", "erased")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -29,13 +28,6 @@ class Told:
     class_id: int
     sampled: bool
     n: int
-
-
-def waiting_by_reason(session: Session, line_id: int) -> dict[str, int]:
-    """How many items wait, by reason, most first."""
-    query = select(_items.reason, func.count()).where(_items.line_id == line_id, IS_WAITING)
-    found: dict[str, int] = dict(session.execute(query.group_by(_items.reason)).all())
-    return dict(sorted(found.items(), key=lambda one: (-one[1], one[0])))
 
 
 def oldest_waiting(session: Session, line_id: int) -> datetime | None:
@@ -113,17 +105,6 @@ def corrected_since(session: Session, line_id: int, since: datetime) -> list[Tol
     )
     rows = session.execute(query.group_by(_decisions.predicted, _decisions.class_id))
     return [Told(predicted=name, class_id=class_id, sampled=False, n=n) for name, class_id, n in rows]
-
-
-def arrived_by_day(session: Session, line_id: int, since: datetime) -> dict[date, int]:
-    """How many items were opened, by day in UTC."""
-    day = _day(session, _items.at).label("day")
-    query = (
-        select(day, func.count())
-        .where(_items.line_id == line_id, _items.state.in_(_STATES), _items.at >= since)
-        .group_by(day)
-    )
-    return _days(session.execute(query))
 
 
 def decided_by_day(session: Session, line_id: int, since: datetime) -> dict[date, int]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
+from datetime import UTC
 from functools import cache
 from typing import Any
 
@@ -16,6 +17,7 @@ from sortline.db.rows import row_of
 from sortline.db.session import Session
 from sortline.review.item import WAITING, ItemFilter, ReviewItem, Sighting, UnknownItem
 from sortline.review.order import is_control, priority
+from sortline.review.store import tallies
 from sortline.review.tables import IS_WAITING, review_items, review_vectors
 
 _columns = review_items.c
@@ -63,6 +65,10 @@ def open_or_join(session: Session, sightings: Sequence[Sighting]) -> list[str]:
     rows = [_row(first[key], times[key]) for key in sorted(first)]
     opened = session.execute(_opening(session.dialect.name), rows)
     ids = {(line_id, sha256): item_id for line_id, sha256, item_id in opened}
+    new = [row for row in rows if ids[row["line_id"], row["image_sha256"]] == row["id"]]
+    tallies.came(
+        session, Counter((row["line_id"], row["reason"], row["at"].astimezone(UTC).date()) for row in new)
+    )
     return [ids[_picture(sighting)] for sighting in sightings]
 
 
@@ -141,8 +147,9 @@ def erase_items(session: Session, hashes: Sequence[str]) -> None:
 
     What was decided stays, for the counts.
     """
-    ids = select(_columns.id).where(_columns.image_sha256.in_(hashes), IS_WAITING)
-    found = list(session.scalars(ids))
+    query = select(_columns.id, _columns.line_id, _columns.reason)
+    rows = session.execute(query.where(_columns.image_sha256.in_(hashes), IS_WAITING)).all()
+    found = [row.id for row in rows]
     for start in range(0, len(found), 500):
         part = found[start : start + 500]
         clusters = select(_columns.cluster_id).where(_columns.id.in_(part), _columns.cluster_id.is_not(None))
@@ -156,6 +163,7 @@ def erase_items(session: Session, hashes: Sequence[str]) -> None:
             .where(_columns.id.in_(part))
             .values(state="erased", lease_by=None, lease_until=None)
         )
+    tallies.gone(session, Counter((row.line_id, row.reason) for row in rows))
 
 
 def _picture(sighting: Sighting) -> tuple[int, str]:
