@@ -62,7 +62,7 @@ def test_a_picture_seen_again_after_it_was_done_opens_anew(engine: Engine) -> No
         session.execute(update(review_items).where(review_items.c.id == done).values(state="done"))
         (opened,) = store.open_or_join(session, [sighting(line_id, 1)])
         assert opened != done
-        assert store.count_open(session, line_id) == 1
+        assert [item.id for item in store.list_items(session, line_id).items] == [opened]
         assert [item.id for item in store.list_items(session, line_id, ItemFilter(state="done")).items] == [
             done
         ]

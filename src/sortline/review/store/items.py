@@ -8,7 +8,7 @@ from datetime import UTC
 from functools import cache
 from typing import Any
 
-from sqlalchemy import BindParameter, ColumnElement, Executable, Select, bindparam, func, select, update
+from sqlalchemy import BindParameter, ColumnElement, Executable, Select, bindparam, select, update
 
 from sortline.db import upsert
 from sortline.db.ids import new_id
@@ -73,11 +73,9 @@ def open_or_join(session: Session, sightings: Sequence[Sighting]) -> list[str]:
 
 
 def count_open(session: Session, line_id: int, *, most: int | None = None) -> int:
-    """How many pictures of a line wait for a person; `most` is where to stop counting."""
-    waiting = select(_columns.id).where(_columns.line_id == line_id, IS_WAITING)
-    if most is not None:
-        waiting = waiting.limit(most)
-    return session.scalar(select(func.count()).select_from(waiting.subquery())) or 0
+    """How many pictures of a line wait for a person, or `most`, if they are more."""
+    waiting = sum(tallies.waiting_by_reason(session, line_id).values())
+    return waiting if most is None else min(waiting, most)
 
 
 def get_item(session: Session, line_id: int, item_id: str) -> ReviewItem:

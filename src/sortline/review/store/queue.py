@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from datetime import datetime
+from functools import cache
 from typing import Any
 
 from sqlalchemy import Select, bindparam, exists, or_, select, update
@@ -16,6 +17,22 @@ from sortline.review.store.items import of_line
 from sortline.review.tables import IS_WAITING, review_decisions, review_items
 
 _columns = review_items.c
+# By the lease alone: with more conditions SQLite takes an index in which a hundred thousand rows meet them.
+_HELD = (
+    select(review_items)
+    .where(
+        _columns.line_id == bindparam("line"),
+        _columns.lease_by.is_not(None),
+        _columns.lease_by == bindparam("who"),
+        _columns.lease_until > bindparam("now"),
+    )
+    .with_for_update(skip_locked=True)
+)
+_LEASE = (
+    update(review_items)
+    .where(_columns.id.in_(bindparam("items", expanding=True)))
+    .values(lease_by=bindparam("who"), lease_until=bindparam("until"))
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -47,14 +64,7 @@ def held(
     session: Session, line_id: int, who: str, now: datetime, wanted: Wanted, limit: int
 ) -> list[ReviewItem]:
     """What a person has on lease and has not decided, the first in the queue first."""
-    # By the lease alone: with more conditions SQLite takes an index in which a hundred thousand rows meet them.
-    query = select(review_items).where(
-        _columns.line_id == line_id,
-        _columns.lease_by.is_not(None),
-        _columns.lease_by == who,
-        _columns.lease_until > now,
-    )
-    rows = session.execute(query.with_for_update(skip_locked=True))
+    rows = session.execute(_HELD, {"line": line_id, "who": who, "now": now})
     found = [item for item in (ReviewItem(**row._mapping) for row in rows) if wanted.has(item)]
     return sorted(found, key=lambda item: (item.priority, item.id), reverse=True)[:limit]
 
@@ -67,31 +77,21 @@ def free(
     Until this transaction ends nobody else is given any of it: what others are being given at the same moment is
     passed over.
     """
-    said = exists().where(
-        review_decisions.c.item_id == _columns.id,
-        review_decisions.c.who == who,
-        review_decisions.c.undone == bindparam("undone", False),
-        review_decisions.c.action.in_(sorted(OPINIONS)),
-    )
-    query = _waiting(line_id, wanted).where(
-        or_(_columns.lease_until.is_(None), _columns.lease_until <= now),
-        or_(_columns.deferred_until.is_(None), _columns.deferred_until <= now),
-        or_(_columns.opinions == 0, ~said),
-    )
-    # SQLite has one writer; it leaves these words out.
-    return _items(session, query.with_for_update(skip_locked=True, of=review_items), limit)
+    asked = {name: value for name, value in asdict(wanted).items() if value is not None}
+    values = {"line": line_id, "who": who, "now": now, "most": limit, **asked}
+    return [ReviewItem(**row._mapping) for row in session.execute(_free(tuple(asked)), values)]
 
 
 def first(session: Session, line_id: int, wanted: Wanted, limit: int) -> list[ReviewItem]:
     """What stands first in the queue, whoever has it."""
-    return _items(session, _waiting(line_id, wanted), limit)
+    asked = {name: value for name, value in asdict(wanted).items() if value is not None}
+    values = {"line": line_id, "most": limit, **asked}
+    return [ReviewItem(**row._mapping) for row in session.execute(_waiting(tuple(asked)), values)]
 
 
 def lease(session: Session, item_ids: Sequence[str], who: str, until: datetime) -> None:
     """The items, up to 500, are the person's until then."""
-    session.execute(
-        update(review_items).where(_columns.id.in_(item_ids)).values(lease_by=who, lease_until=until)
-    )
+    session.execute(_LEASE, {"items": list(item_ids), "who": who, "until": until})
 
 
 def renew(
@@ -108,22 +108,29 @@ def release(session: Session, line_id: int, item_ids: Iterable[str], who: str, n
     return _changed(session, query, lease_by=None, lease_until=None)
 
 
-def _waiting(line_id: int, wanted: Wanted) -> Select[Any]:
-    query = select(review_items).where(_columns.line_id == line_id, IS_WAITING)
-    for column, value in (
-        (_columns.reason, wanted.reason),
-        (_columns.class_name, wanted.class_name),
-        (_columns.cluster_id, wanted.cluster_id),
-        (_columns.control, wanted.control),
-    ):
-        if value is not None:
-            query = query.where(column == bindparam(column.name, value, type_=column.type))
-    return query
+@cache
+def _waiting(asked: tuple[str, ...]) -> Select[Any]:
+    """What waits, the first in the queue first; `asked` are the columns whose values somebody named."""
+    named = [_columns[name] == bindparam(name, type_=_columns[name].type) for name in asked]
+    query = select(review_items).where(_columns.line_id == bindparam("line"), IS_WAITING, *named)
+    return query.order_by(_columns.priority.desc(), _columns.id.desc()).limit(bindparam("most"))
 
 
-def _items(session: Session, query: Select[Any], limit: int) -> list[ReviewItem]:
-    ordered = query.order_by(_columns.priority.desc(), _columns.id.desc()).limit(limit)
-    return [ReviewItem(**row._mapping) for row in session.execute(ordered)]
+@cache
+def _free(asked: tuple[str, ...]) -> Select[Any]:
+    said = exists().where(
+        review_decisions.c.item_id == _columns.id,
+        review_decisions.c.who == bindparam("who"),
+        review_decisions.c.undone == bindparam("undone", False),
+        review_decisions.c.action.in_(sorted(OPINIONS)),
+    )
+    query = _waiting(asked).where(
+        or_(_columns.lease_until.is_(None), _columns.lease_until <= bindparam("now")),
+        or_(_columns.deferred_until.is_(None), _columns.deferred_until <= bindparam("now")),
+        or_(_columns.opinions == 0, ~said),
+    )
+    # SQLite has one writer; it leaves these words out.
+    return query.with_for_update(skip_locked=True, of=review_items)
 
 
 def _own(line_id: int, item_ids: Iterable[str], who: str, now: datetime) -> Select[Any]:
