@@ -1,17 +1,19 @@
 """A simulated month of review: two classes unknown at first, foreign objects among them, and a person with a budget.
 
-    python benchmarks/review_month.py [--quick] [--cache DIR] [--strategies queue,random,uncertain]
+    python benchmarks/review_month.py [--quick] [--cache DIR] [--strategies queue,random,uncertain] [--seeds N]
+                                      [--chart FILE]
 
-RealWaste comes over the belt, day by day, and with it cats, dogs and clothes. The line begins with a network of frozen
-ImageNet features, which saw none of these photos, and a head for seven classes that a few labelled photos gave it; two
-classes it has never heard of. A reviewer who answers from the truth looks at so many pictures a day; each few days what
-was labelled becomes a version, a probe is trained on it and, if it passes its gates, goes live. Everything happens over
-HTTP, on a server and a worker started as a user starts them; nothing is restarted.
+RealWaste comes over the belt, day by day, and with it cats and dogs. The line begins with frozen ImageNet features,
+which saw none of these photos, and a head for seven classes; two others it has never heard of. A reviewer who answers
+from the truth looks at so many pictures a day; every few days what was labelled becomes a version, a probe is trained
+on it and, if it passes its gates, goes live. Everything happens over HTTP, on one server and one worker, started as a
+user starts them; nothing is restarted.
 
 Told for each stretch, before what it taught: the share of accepted answers that were wrong, the share of unknown things
 (foreign ones, and classes the live model does not know) that were set aside, and labels given so far. `queue` is the
-queue's own order; `random` takes from what waits by lot; `uncertain` what the model is least sure of. The last line is
-JSON: the last stretch's figures by strategy, when each new class went live (day), `labels`, `seconds`.
+queue's own order, and a look at what is similar once a new class is named; `random` takes from what waits by lot;
+`uncertain` what the model is least sure of. The last line is JSON: by strategy the whole month's figures of each seed,
+`n` (pictures), `labels`, `seconds`.
 """
 
 from __future__ import annotations
@@ -26,13 +28,14 @@ import tempfile
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import httpx
 import numpy as np
 
+from month_chart import write_chart
+from month_reviewer import FOREIGN, Arrival, Month, Reviewer, Stretch
 from ood_pictures import DATA, Photos, embedded, files, imagenet_network, realwaste
 from running_server import program, running_server, stop
 from sortline.engine.bundle import Licences
@@ -40,185 +43,29 @@ from sortline.engine.canonical import canonical
 from sortline.engine.heads import compose
 from sortline.flows.networks import logits_of
 from sortline.training.assemble import TRAIN, VALIDATION, Known, Network, Origin, draft_bundle, finish
+from sortline.training.corruptions import PICTURES
+from sortline.training.ood_choice import Beforehand, outliers_of
 from sortline.training.probe import fit_probe
 from sortline.training.recipe import ProbeRecipe
 
 NEW = ("Textile Trash", "Vegetation")
 STRATEGIES = ("queue", "random", "uncertain")
-FOREIGN = ""
-# Of the seven known classes so many training photos are there from the beginning.
-_FIRST = 100
-_PATIENCE_S = 600.0
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Arrival:
-    """A picture on the belt, and what it shows; `FOREIGN` is no waste at all."""
-
-    path: Path
-    truth: str
-
-
-@dataclass(slots=True)
-class Stretch:
-    """Some days between two models: what was accepted, how much of it wrongly; what was unknown, how much set aside."""
-
-    day: int
-    accepted: int = 0
-    wrong: int = 0
-    unknown: int = 0
-    caught: int = 0
-    labels: int = 0
-
-    def told(self) -> dict[str, Any]:
-        """As figures."""
-        return {
-            "day": self.day,
-            "accepted_error": round(self.wrong / max(self.accepted, 1), 4),
-            "unknown_recall": round(self.caught / max(self.unknown, 1), 4),
-            "labels": self.labels,
-        }
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Month:
-    """What is fixed for all strategies: the stream by day, pictures a day for a person, days between models."""
-
-    days: list[list[Arrival]]
-    budget: int
-    every: int
-
-
-@dataclass(slots=True)
-class Reviewer:
-    """One strategy at work on one line."""
-
-    client: httpx.Client
-    line: str
-    month: Month
-    how: str
-    knows: set[str]
-    labels: int = 0
-    stretches: list[Stretch] = field(default_factory=list)
-    live: dict[str, int] = field(default_factory=dict)
-    truth: dict[str, str] = field(default_factory=dict)
-    chance: random.Random = field(default_factory=lambda: random.Random(7))
-
-    def run(self) -> None:
-        """The month."""
-        stretch = Stretch(day=0)
-        for day, arrivals in enumerate(self.month.days, start=1):
-            for arrival in arrivals:
-                self._classify(arrival, stretch)
-            self._review()
-            if day % self.month.every == 0 or day == len(self.month.days):
-                stretch.day, stretch.labels = day, self.labels
-                self.stretches.append(stretch)
-                print(f"  {self.how}: {stretch.told()}", flush=True)
-                stretch = Stretch(day=day)
-                self._train(day)
-
-    def _classify(self, arrival: Arrival, stretch: Stretch) -> None:
-        data = arrival.path.read_bytes()
-        # What is stored is found again by this hash, whatever the item is called.
-        self.truth[canonical(data).sha256.hex()] = arrival.truth
-        answer = (
-            self.client.post(f"/api/v1/lines/{self.line}/classify", files={"image": data})
-            .raise_for_status()
-            .json()
-        )
-        unknown = arrival.truth not in self.knows
-        stretch.unknown += unknown
-        # Drawn for the control share is no merit: it would have been accepted.
-        accepted = answer["verdict"] == "accept" or answer["reason"] == "sampled"
-        stretch.caught += unknown and not accepted
-        stretch.accepted += accepted
-        stretch.wrong += accepted and answer["class"] != arrival.truth
-
-    def _review(self) -> None:
-        items = self._chosen()
-        decisions = [
-            {"item": item["id"], "action": "unusable", "ms": 1500}
-            if self.truth[item["sha256"]] == FOREIGN
-            else {
-                "item": item["id"],
-                "action": "label",
-                "class": self.truth[item["sha256"]],
-                "new_class": True,
-                "ms": 1500,
-            }
-            for item in items
-        ]
-        told = self._post("/review/decide", {"decisions": decisions})
-        assert not told["refused"], told["refused"][:3]
-        self.labels += len(decisions)
-
-    def _chosen(self) -> list[dict[str, Any]]:
-        """What the person looks at today."""
-        budget = self.month.budget
-        if self.how == "queue":
-            found: list[dict[str, Any]] = self._post("/review/lease", {"limit": budget})["items"]
-            return found
-        waiting: list[dict[str, Any]] = []
-        cursor = None
-        while True:
-            page = self._get("/review", limit=500, **({"cursor": cursor} if cursor else {}))
-            waiting += page["items"]
-            if (cursor := page["next"]) is None:
-                break
-        if self.how == "random":
-            return self.chance.sample(waiting, min(budget, len(waiting)))
-        return sorted(waiting, key=lambda item: item["confidence"])[:budget]
-
-    def _train(self, day: int) -> None:
-        """What was labelled is in a version, and a model trained on it serves, if it is good enough."""
-        version = self.client.post(
-            f"/api/v1/lines/{self.line}/versions", json={"from": "staged", "activate": True}
-        )
-        if version.status_code == 409:  # nothing changed
-            return
-        version.raise_for_status()
-        run = self._post("/runs", {"method": "probe"})
-        begun = time.monotonic()
-        while run["state"] not in ("succeeded", "failed", "cancelled"):
-            assert time.monotonic() - begun < _PATIENCE_S, run
-            time.sleep(0.5)
-            run = self._get(f"/runs/{run['id']}")
-        if run["state"] != "succeeded":
-            print(f"  {self.how}: day {day}: the run {run['state']}", flush=True)
-            return
-        time.sleep(2)  # by then it serves, where it does
-        bundle = self.client.get(f"/api/v1/lines/{self.line}").raise_for_status().json()["model"]["hash"]
-        verdict = "" if run["verdict"] is None else run["verdict"]["text"]
-        if run["bundle"] is None or bundle != run["bundle"]["hash"]:
-            print(f"  {self.how}: day {day}: not promoted: {verdict}", flush=True)
-        else:
-            self.knows = set(run["bundle"].get("classes") or self._classes())
-            for name in NEW:
-                if name in self.knows:
-                    self.live.setdefault(name, day)
-
-    def _classes(self) -> list[str]:
-        """What the live model can answer: an answer has a probability for each."""
-        data = self.month.days[0][0].path.read_bytes()
-        answer = self.client.post(f"/api/v1/lines/{self.line}/classify", files={"image": data})
-        return list(answer.raise_for_status().json()["probabilities"])
-
-    def _post(self, path: str, document: object) -> Any:
-        return self.client.post(f"/api/v1/lines/{self.line}{path}", json=document).raise_for_status().json()
-
-    def _get(self, path: str, **parameters: Any) -> Any:
-        return (
-            self.client.get(f"/api/v1/lines/{self.line}{path}", params=parameters).raise_for_status().json()
-        )
+# Of each known class's training photos the line begins with this share; the others come over the belt.
+_FIRST = 0.6
+# Photos of each new class on the belt, and foreign pictures beside all others.
+_OF_NEW, _FOREIGN_SHARE = 150, 0.1
+# Of what is accepted so much is drawn for the control share.
+_SAMPLED = 0.03
 
 
 def main() -> None:
-    """The month for each strategy, a table, and a line of JSON."""
+    """The month for each seed and strategy, tables, and a line of JSON."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
-    parser.add_argument("--quick", action="store_true", help="six days of fewer pictures")
+    parser.add_argument("--quick", action="store_true", help="twelve days, and twice the labels a day")
     parser.add_argument("--cache", type=Path, default=None)
     parser.add_argument("--strategies", default=",".join(STRATEGIES))
+    parser.add_argument("--seeds", type=int, default=1, help="months, each with another stream")
+    parser.add_argument("--chart", type=Path, default=None, help="where the curves are drawn, an SVG")
     given = parser.parse_args()
     begun = time.monotonic()
     with tempfile.TemporaryDirectory() as scratch:
@@ -228,56 +75,75 @@ def main() -> None:
         photos = realwaste()
         first = starting(photos)
         bundle = made_bundle(photos, first, cache, folder / "bundle")
-        month = belt(photos, first, quick=given.quick)
         subprocess.run(
             [*program(), "bundles", "import", str(bundle), "--data-dir", str(folder / "data")], check=True
         )
-        done = [
-            reviewed(folder, month, how, [name for name in photos.classes if name not in NEW])
-            for how in given.strategies.split(",")
-        ]
-    print("| strategy | day | labels | accepted error | unknown recall |\n|---|---:|---:|---:|---:|")
-    for one in done:
-        for told in (stretch.told() for stretch in one.stretches):
-            error, recall = told["accepted_error"], told["unknown_recall"]
-            print(f"| {one.how} | {told['day']} | {told['labels']} | {error:.1%} | {recall:.1%} |")
-    results: dict[str, Any] = {one.how: one.stretches[-1].told() | {"live": one.live} for one in done}
-    n = sum(map(len, month.days))
-    print(json.dumps(results | {"n": n, "seconds": round(time.monotonic() - begun, 1), "database": "sqlite"}))
+        months = [belt(photos, first, seed, quick=given.quick) for seed in range(given.seeds)]
+        done = reviewed(folder, months, given.strategies.split(","), photos)
+    told = {how: together(found) for how, found in done.items()}
+    print_curves(told)
+    print_classes(done)
+    if given.chart is not None:
+        panels = {
+            "accepted answers that are wrong": _curves(told, "accepted_error"),
+            "unknown things set aside": _curves(told, "unknown_recall"),
+        }
+        write_chart(
+            given.chart, panels, "A simulated month of review: three ways to choose what a person sees"
+        )
+    results: dict[str, Any] = {how: [one.told() for one in found] for how, found in done.items()}
+    counts = {
+        "n": sum(map(len, months[0].days)),
+        "labels": max(one.labels for found in done.values() for one in found),
+    }
+    seconds = round(time.monotonic() - begun, 1)
+    print(json.dumps(results | counts | {"seconds": seconds, "database": "sqlite"}))
 
 
 def starting(photos: Photos) -> list[int]:
-    """Indices of what the first model is made from: some photos of each known class, and all their test photos."""
+    """Indices of what the first model is made from: of each known class some training photos, all validation and test
+    photos. Those come in the order of their numbers, so that photos of one object mostly stay together.
+    """
     found: list[int] = []
     for label, name in enumerate(photos.classes):
-        if name in NEW:
-            continue
-        for part, most in ((TRAIN, _FIRST), (VALIDATION, _FIRST), (2, 10_000)):
-            found += np.flatnonzero((photos.labels == label) & (photos.parts == part))[:most].tolist()
+        if name not in NEW:
+            for part in range(3):
+                of_part = np.flatnonzero((photos.labels == label) & (photos.parts == part))
+                share = _FIRST if part == TRAIN else 1.0
+                found += of_part[: round(share * len(of_part))].tolist()
     return found
 
 
-def belt(photos: Photos, first: Sequence[int], *, quick: bool) -> Month:
-    """The rest of the photos in a random order, a tenth of what comes being foreign."""
-    chance = random.Random(20261127)
-    rest = [
-        Arrival(path=photos.paths[place], truth=photos.classes[photos.labels[place]])
-        for place in sorted(set(range(len(photos.paths))) - set(first))
+def belt(photos: Photos, first: Sequence[int], seed: int, *, quick: bool) -> Month:
+    """The other photos of the known classes, some of the new ones and some foreign, in a random order."""
+    chance = random.Random(20261127 + seed)
+    used = set(first)
+    chosen: list[int] = []
+    for label, name in enumerate(photos.classes):
+        rest = [place for place in np.flatnonzero(photos.labels == label).tolist() if place not in used]
+        chosen += chance.sample(rest, _OF_NEW) if name in NEW else rest
+    pictures = [
+        Arrival(path=photos.paths[place], truth=photos.classes[photos.labels[place]]) for place in chosen
     ]
-    chance.shuffle(rest)
-    days, each = (6, 40) if quick else (30, 70)
-    rest = rest[: days * each]
     animals = sorted((DATA / "cats-vs-dogs").glob("*/*/*.jpg"))
-    rest += [Arrival(path=path, truth=FOREIGN) for path in chance.sample(animals, len(rest) // 10)]
-    chance.shuffle(rest)
-    return Month(days=[rest[day::days] for day in range(days)], budget=20, every=2 if quick else 5)
+    strange = chance.sample(animals, round(_FOREIGN_SHARE * len(pictures)))
+    pictures += [Arrival(path=path, truth=FOREIGN) for path in strange]
+    chance.shuffle(pictures)
+    days = [pictures[day::30] for day in range(30)]
+    return Month(
+        days=days[:12] if quick else days,
+        budget=16 if quick else 8,
+        every=4 if quick else 3,
+        new=NEW,
+        seed=seed,
+    )
 
 
 def made_bundle(photos: Photos, first: Sequence[int], cache: Path, folder: Path) -> Path:
     """A bundle of frozen ImageNet features under a head for the known classes."""
     network, how = imagenet_network(cache)
     paths = [photos.paths[place] for place in first]
-    embeddings = embedded(network, files(paths, how), cache, "month-first")
+    embeddings = embedded(network, files(paths, how), cache, "month-begin")
     classes = tuple(name for name in photos.classes if name not in NEW)
     labels = np.array([classes.index(photos.classes[photos.labels[place]]) for place in first])
     prefixes = [hashlib.sha256(canonical(path.read_bytes()).data).digest()[:8] for path in paths]
@@ -297,6 +163,7 @@ def made_bundle(photos: Photos, first: Sequence[int], cache: Path, folder: Path)
         logits=logits_of(probe.head, embeddings),
     )
     licences = Licences(data="RealWaste, CC BY-NC-SA 4.0", weights="ImageNet MobileNetV2, Apache-2.0")
+    pixels = [one() for one in files(_spread(paths, known.splits), how)]
     draft = draft_bundle(
         Network(
             model=compose((cache / "imagenet.onnx").read_bytes(), probe.head),
@@ -305,26 +172,89 @@ def made_bundle(photos: Photos, first: Sequence[int], cache: Path, folder: Path)
         ),
         known,
         Origin(name="seven-classes", version="the first day", recipe={}, licences=licences),
+        Beforehand(outliers=outliers_of(network, np.stack(pixels))),
     )
     finish(draft, {}, "# Seven classes\nFrozen ImageNet features.\n", folder)
     return folder
 
 
-def reviewed(folder: Path, month: Month, how: str, known: Sequence[str]) -> Reviewer:
-    """One strategy's month, on a line of its own."""
-    print(f"{how}: {sum(map(len, month.days))} pictures in {len(month.days)} days", flush=True)
-    data_dir, log = folder / "data", folder / "server.log"
+def _spread(paths: Sequence[Path], parts: np.ndarray) -> list[Path]:
+    """Some validation photos, of all classes: detectors are tried on these, corrupted."""
+    rows = np.flatnonzero(parts == VALIDATION)
+    return [paths[row] for row in rows[np.linspace(0, len(rows) - 1, PICTURES).astype(int)]]
+
+
+def reviewed(
+    folder: Path, months: Sequence[Month], strategies: Sequence[str], photos: Photos
+) -> dict[str, list[Reviewer]]:
+    """By strategy its months, each on a line of its own."""
+    known = {name for name in photos.classes if name not in NEW}
+    done: dict[str, list[Reviewer]] = {how: [] for how in strategies}
+    data_dir = folder / "data"
     with (
-        running_server(data_dir, log=log) as server,
+        running_server(data_dir, log=folder / "server.log") as server,
         _worker(data_dir, folder / "worker.log"),
-        httpx.Client(base_url=server.url, timeout=120) as client,
+        httpx.Client(base_url=server.url, timeout=300) as client,
     ):
-        line = {"name": f"month-{how}", "bundle": "seven-classes"}
-        client.post("/api/v1/lines", json=line).raise_for_status()
-        client.patch(f"/api/v1/lines/{line['name']}", json={"auto_promote": True}).raise_for_status()
-        reviewer = Reviewer(client=client, line=line["name"], month=month, how=how, knows=set(known))
-        reviewer.run()
-    return reviewer
+        for month in months:
+            for how in strategies:
+                line = f"{how}-{month.seed + 1}"
+                print(f"{line}: {sum(map(len, month.days))} pictures in {len(month.days)} days", flush=True)
+                made = {"name": line, "bundle": "seven-classes", "policy": {"sample_share": _SAMPLED}}
+                client.post("/api/v1/lines", json=made).raise_for_status()
+                client.patch(f"/api/v1/lines/{line}", json={"auto_promote": True}).raise_for_status()
+                reviewer = Reviewer(client=client, line=line, month=month, how=how, knows=set(known))
+                reviewer.run()
+                done[how].append(reviewer)
+    return done
+
+
+def together(found: Sequence[Reviewer]) -> list[Stretch]:
+    """The stretches of several months as one."""
+    total = []
+    for rows in zip(*(one.stretches for one in found), strict=True):
+        row = Stretch(day=rows[0].day, labels=rows[0].labels)
+        for name in ("seen", "accepted", "wrong", "unknown", "caught"):
+            setattr(row, name, sum(getattr(one, name) for one in rows))
+        total.append(row)
+    return total
+
+
+def print_curves(told: dict[str, list[Stretch]]) -> None:
+    """Accepted error and unknown recall by stretch."""
+    names = list(told)
+    print(f"\n| day | labels | {' | '.join(f'wrong of accepted: {name}' for name in names)} | ", end="")
+    print(f"{' | '.join(f'unknown set aside: {name}' for name in names)} |")
+    print(f"|---|---|{'---:|' * (2 * len(names))}")
+    for rows in zip(*told.values(), strict=True):
+        shown = [row.told() for row in rows]
+        cells = [f"{one[key]:.1%}" for key in ("accepted_error", "unknown_recall") for one in shown]
+        print(f"| {rows[0].day} | {rows[0].labels} | {' | '.join(cells)} |")
+
+
+def print_classes(done: dict[str, list[Reviewer]]) -> None:
+    """When each new class was named and went live, and what the month came to."""
+    print("\n| | month | wrong of accepted | unknown set aside | foreign looked at | ", end="")
+    print(f"{' | '.join(f'{name}: named, live (labels of it)' for name in NEW)} | accuracy told, true |")
+    print(f"|---|---|---:|---:|---:|{'---|' * len(NEW)}---|")
+    for how, found in done.items():
+        for one in found:
+            whole, told = one.whole, one.estimate
+            days = [
+                f"{one.found.get(name, '-')}, "
+                + (f"{live['day']} ({live['of_class']})" if (live := one.live.get(name)) else "-")
+                for name in NEW
+            ]
+            guess = f"{told['value']:.0%} ({told['low']:.0%} to {told['high']:.0%})" if told else "-"
+            print(
+                f"| {how} | {one.month.seed + 1} | {whole.told()['accepted_error']:.1%} | "
+                f"{whole.told()['unknown_recall']:.1%} | {one.looked_at[FOREIGN]} | {' | '.join(days)} | "
+                f"{guess}, {1 - whole.told()['accepted_error']:.0%} |"
+            )
+
+
+def _curves(told: dict[str, list[Stretch]], key: str) -> dict[str, list[tuple[int, float]]]:
+    return {how: [(row.day, row.told()[key]) for row in rows] for how, rows in told.items()}
 
 
 @contextmanager

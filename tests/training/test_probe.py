@@ -89,6 +89,22 @@ def test_balanced_finds_the_rare_class_more_often() -> None:
     assert recall[True] > recall[False]
 
 
+def test_a_class_of_one_validation_picture_counts_little_when_the_strength_is_chosen() -> None:
+    """A sixth of a share where forty have nearly a whole one: its recall, 0 or 1, is a lot drawn."""
+    train, held_out = clouds(60), clouds(40, seed=1)
+    rare = 2
+    rows = np.concatenate([np.flatnonzero(train.labels != rare), np.flatnonzero(train.labels == rare)[:3]])
+    train = Labelled(embeddings=train.embeddings[rows], labels=train.labels[rows])
+    large, one = np.flatnonzero(held_out.labels != rare), np.flatnonzero(held_out.labels == rare)[:1]
+    rows = np.concatenate([large, one])
+    held_out = Labelled(embeddings=held_out.embeddings[rows], labels=held_out.labels[rows])
+    found = fit_probe(train, held_out, classes=3, strengths=STRENGTHS, balanced=True)
+    told = {trial.strength: trial.accuracy for trial in found.trials}
+    right = answers(found.head, held_out) == held_out.labels
+    weight = np.where(held_out.labels == rare, 1 / 6, 1 / 45)
+    assert told[found.strength] == pytest.approx(weight[right].sum() / weight.sum())
+
+
 def test_it_ends_when_it_is_told_to() -> None:
     """What `check` raises comes out before the next fit."""
 
