@@ -15,7 +15,7 @@ from tests.browser.visiting import Visit, a_photo, visiting
 from tests.running import RunningServer, run_server
 
 if TYPE_CHECKING:
-    from playwright.sync_api import Browser
+    from playwright.sync_api import Browser, ViewportSize
 
 PAGES = {
     "classify": "/",
@@ -43,6 +43,10 @@ PAGES = {
     "people": "/settings/people",
     "jobs": "/settings/jobs",
 }
+
+
+DESK: ViewportSize = {"width": 1280, "height": 860}
+PHONE: ViewportSize = {"width": 390, "height": 844}
 
 
 class Seeded:
@@ -95,7 +99,7 @@ def looking(browser: Browser, seeded: Seeded) -> Iterator[Visit]:
 
 @pytest.mark.parametrize("name", PAGES)
 def test_a_page_can_be_read_by_everyone(name: str, looking: Visit, seeded: Seeded, tmp_path: Path) -> None:
-    """Contrast, names and roles as axe sees them, in light and dark; no fault of the browser's."""
+    """Contrast, names and roles as axe sees them, in light and dark; on a phone, too; no fault of the browser's."""
     page = looking.open(PAGES[name].format(**seeded.places))
     if name == "classify":
         looking.drop(*a_photo())
@@ -106,7 +110,12 @@ def test_a_page_can_be_read_by_everyone(name: str, looking: Visit, seeded: Seede
         page.emulate_media(color_scheme=scheme, reduced_motion="reduce")
         page.screenshot(path=shot(tmp_path, f"{name}-{scheme}"), full_page=True)
         found[scheme] = looking.serious()
+    page.set_viewport_size(PHONE)
+    page.screenshot(path=shot(tmp_path, f"{name}-phone"), full_page=True)
+    sideways = page.evaluate("document.documentElement.scrollWidth") - PHONE["width"]
+    page.set_viewport_size(DESK)
     assert found == {"light": [], "dark": []}
+    assert sideways <= 0
     assert looking.faults() == []
 
 

@@ -20,7 +20,7 @@ export function ComparisonView(props: { comparison: Comparison; before: string; 
   return (
     <Stack>
       <Text size="sm" c="dimmed">
-        {t.sameFigures(view.images)}
+        {view.live ? t.sameFigures(view.images) : t.aloneFigures(view.images)}
       </Text>
       <Headline before={view.live} after={view.candidate} />
       <PerClass view={view} before={props.before} after={props.after} />
@@ -35,7 +35,7 @@ export function ComparisonView(props: { comparison: Comparison; before: string; 
             />
           </Card>
         )}
-        <Card title={`${t.after}: ${props.after}`}>
+        <Card title={view.live ? `${t.after}: ${props.after}` : t.confusion}>
           <Confusion
             classes={view.classes}
             matrix={view.candidate.confusion}
@@ -78,17 +78,23 @@ function PerClass({ view, before, after }: { view: View; before: string; after: 
     <Card title={t.perClass}>
       <Rows
         label={t.perClass}
-        head={[t.class, t.tested, `${t.recall}: ${before}`, `${t.recall}: ${after}`, t.change]}
+        head={[
+          t.class,
+          t.tested,
+          ...(view.live ? [`${t.recall}: ${before}`, `${t.recall}: ${after}`, t.change] : [t.recall]),
+        ]}
       >
         {view.changes.map((one) => (
           <Table.Tr key={one.name}>
             <Table.Td>{one.name}</Table.Td>
             <Table.Td>{count(one.support)}</Table.Td>
-            <Table.Td>{percent(one.live?.recall)}</Table.Td>
+            {view.live && <Table.Td>{percent(one.live?.recall)}</Table.Td>}
             <Table.Td>{percent(one.candidate?.recall)}</Table.Td>
-            <Table.Td>
-              <Change value={one.recall_change} />
-            </Table.Td>
+            {view.live && (
+              <Table.Td>
+                <Change value={one.recall_change} />
+              </Table.Td>
+            )}
           </Table.Tr>
         ))}
       </Rows>

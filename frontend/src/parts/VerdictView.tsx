@@ -4,6 +4,7 @@ import { Alert, List, Stack, Text } from "@mantine/core";
 import { IconCircleCheck, IconCircleX } from "@tabler/icons-react";
 import { words } from "../words";
 import type { Verdict } from "./comparison";
+import { sentence } from "./format";
 
 const t = words.training;
 
@@ -13,7 +14,7 @@ export function VerdictView({ verdict }: { verdict: Verdict }) {
       <Alert color={verdict.promote ? "green" : "yellow"} title={verdict.promote ? t.promote : t.keep}>
         {verdict.reasons.map((reason) => (
           <Text size="sm" key={reason}>
-            {reason}
+            {sentence(reason)}
           </Text>
         ))}
       </Alert>
@@ -29,7 +30,7 @@ export function VerdictView({ verdict }: { verdict: Verdict }) {
               )
             }
           >
-            <b>{check.name}</b>: {check.detail}
+            <b>{sentence(check.name)}</b>: {check.detail}
           </List.Item>
         ))}
       </List>

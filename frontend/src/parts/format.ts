@@ -65,6 +65,11 @@ export function ago(at: string | null | undefined): string {
   return seconds === null ? "–" : `${duration(Math.max(0, seconds))} ago`;
 }
 
+/** As a sentence begins. */
+export function sentence(words: string): string {
+  return words.slice(0, 1).toUpperCase() + words.slice(1);
+}
+
 export function short(hash: string | null | undefined): string {
   return hash ? hash.slice(0, 8) : "–";
 }

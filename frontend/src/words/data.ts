@@ -169,7 +169,7 @@ export const data = {
   storage: "On disk",
   withoutLabel: "Without a label",
   balance: "Largest to smallest class",
-  balanceNote: (n: number) => `As uneven as ${n.toFixed(1)} equal classes`,
+  balanceNote: (n: number) => `Like ${n.toFixed(1)} classes of one size`,
   perClass: "Pictures of each class",
   growth: "Growth",
   total: "In all",

@@ -36,6 +36,7 @@ export const models = {
   ownFigures: "Each on its own test pictures, as its makers found it: small differences mean little.",
   sameFigures: (n: number) =>
     `Both on the same ${n.toLocaleString("en")} test pictures that neither was trained on.`,
+  aloneFigures: (n: number) => `On ${n.toLocaleString("en")} test pictures that it was not trained on.`,
   before: "Before",
   after: "After",
   change: "Change in points",
@@ -54,7 +55,6 @@ export const models = {
   taken: "Taken for",
   sure: "Confidence",
   noMistakes: "None among the pictures compared",
-  withItsRun: "It stands with the run that made this model.",
   noFigures: "This model brings no figures",
   promote: "Promote",
   promoteTitle: (name: string) => `Make ${name} live?`,

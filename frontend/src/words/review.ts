@@ -11,7 +11,11 @@ export const review = {
     sampled: "Sampled",
     uploaded: "Uploaded",
   } as Record<string, string>,
-  nothing: "nothing yet",
+  nothing: "No guess",
+  states: { open: "Waiting", disputed: "Disputed", done: "Labelled", unusable: "Unusable" } as Record<
+    string,
+    string
+  >,
   anyReason: "Any reason",
   reason: "Reason",
   anyClass: "Any class",
@@ -71,7 +75,7 @@ export const review = {
   similarDetail: "The nearest waiting pictures. Uncheck what differs, then give all of them one class.",
   similarEmpty: "No waiting picture is like this one",
   labelThese: (n: number) => `Label ${n}`,
-  cluster: (n: number) => `${n} alike`,
+  cluster: (n: number) => (n === 1 ? "One by itself" : `${n.toLocaleString("en")} alike`),
   clustersEmpty: "No groups among what waits",
   clustersDetail:
     "Unknown things that look alike stand together here: often a class the line does not know yet.",

@@ -66,7 +66,7 @@ export const settings = {
     reviewsPerDay: "Pictures a person can look at, each day",
     maxError: "At most so many wrong among the accepted",
     itemsPerDay: "Pictures that come each day",
-    itemsPerDayHint: "Leave empty to take it from the traffic",
+    itemsPerDayHint: "As traffic says",
     detector: "How unknown things are told",
     detectorOwn: "As the policy says",
     expected: "What this comes to",

@@ -119,7 +119,7 @@ function Numbers({ found }: { found: DashboardData }) {
         value={percent(found.review_rate)}
         note={`${t.reviewed}: ${count(found.reviewed)}`}
       />
-      <Accuracy />
+      <Accuracy accuracy={found.accuracy} />
       <Figure
         label={t.queue}
         value={count(found.queue)}
@@ -143,26 +143,18 @@ function Numbers({ found }: { found: DashboardData }) {
         note={latency && t.latencyNote(ms(latency.p95), ms(latency.p99))}
       />
       <Figure label={t.throughput} value={t.perMinute(found.throughput.per_minute)} />
-      <Figure label={t.cpu} value={`${server.cpu_percent.toFixed(0)} %`} note={t.ofOneCore} />
+      <Figure label={t.cpu} value={`${server.cpu_percent.toFixed(0)}%`} note={t.ofOneCore} />
       <Figure
         label={t.memory}
         value={bytes(server.memory_bytes)}
-        note={`${server.memory_percent.toFixed(1)} %`}
+        note={t.ofTheMachine(`${server.memory_percent.toFixed(1)}%`)}
       />
       <Figure label={t.uptime} value={duration(server.uptime_seconds)} />
     </SimpleGrid>
   );
 }
 
-function Accuracy() {
-  const line = useLine();
-  const stats = useQuery({
-    queryKey: ["review", "stats", line.name],
-    queryFn: () =>
-      answer(api.GET("/api/v1/lines/{line}/review/stats", { params: { path: { line: line.name } } })),
-    staleTime: 30_000,
-  });
-  const accuracy = stats.data?.accuracy;
+function Accuracy({ accuracy }: { accuracy: DashboardData["accuracy"] }) {
   return (
     <Figure
       label={t.accuracy}

@@ -4,7 +4,6 @@ import { Select, SimpleGrid, Stack, Table, Text } from "@mantine/core";
 import { useSearchParams } from "react-router";
 import { Card, Rows } from "../../parts/Cards";
 import { Change, ComparisonView } from "../../parts/Comparison";
-import { Confusion } from "../../parts/Confusion";
 import type { Comparison } from "../../parts/comparison";
 import { percent, short } from "../../parts/format";
 import { Screen } from "../../parts/Screen";
@@ -12,6 +11,7 @@ import { Empty, Loaded } from "../../parts/States";
 import { useLine } from "../../shell/line";
 import { words } from "../../words";
 import { useRun, useRuns } from "../training/queries";
+import { OwnConfusion } from "./OwnConfusion";
 import { type ModelView, metricsOf, useModels } from "./queries";
 
 const t = words.models;
@@ -130,22 +130,11 @@ function OwnFigures({ a, b }: { a: ModelView; b: ModelView }) {
         </Rows>
       </Card>
       <SimpleGrid cols={{ base: 1, lg: 2 }}>
-        {[a, b].map((model) => {
-          const matrix = metricsOf(model).test_confusion;
-          return (
-            <Card key={model.hash} title={`${model.name} ${short(model.hash)}`}>
-              {matrix ? (
-                <Confusion
-                  classes={model.classes}
-                  matrix={matrix}
-                  label={`${t.confusion} ${short(model.hash)}`}
-                />
-              ) : (
-                <Text c="dimmed">{t.noFigures}</Text>
-              )}
-            </Card>
-          );
-        })}
+        {[a, b].map((model) => (
+          <Card key={model.hash} title={`${model.name} ${short(model.hash)}`}>
+            <OwnConfusion model={model} />
+          </Card>
+        ))}
       </SimpleGrid>
     </Stack>
   );

@@ -20,7 +20,6 @@ import { Link, useParams } from "react-router";
 import { answer, api, type Schemas } from "../../api/client";
 import { useMay } from "../../api/session";
 import { Card, Facts, Figure, Rows, StateBadge } from "../../parts/Cards";
-import { Confusion } from "../../parts/Confusion";
 import type { Verdict } from "../../parts/comparison";
 import { count, moment, percent, short } from "../../parts/format";
 import { Screen } from "../../parts/Screen";
@@ -30,6 +29,7 @@ import { VerdictView } from "../../parts/VerdictView";
 import { useLine, useLinked } from "../../shell/line";
 import { words } from "../../words";
 import { type RunView, useRuns } from "../training/queries";
+import { OwnConfusion } from "./OwnConfusion";
 import { metricsOf, useModel } from "./queries";
 
 const t = words.models;
@@ -105,11 +105,7 @@ function Shown({ model }: { model: Detail }) {
       )}
       <SimpleGrid cols={{ base: 1, lg: 2 }}>
         <Card title={t.confusion}>
-          {metrics.test_confusion ? (
-            <Confusion classes={model.classes} matrix={metrics.test_confusion} label={t.confusion} />
-          ) : (
-            <Text c="dimmed">{run ? t.withItsRun : t.noFigures}</Text>
-          )}
+          <OwnConfusion model={model} />
         </Card>
         <Card title={t.model}>
           <Facts
@@ -120,7 +116,12 @@ function Shown({ model }: { model: Detail }) {
                   {model.hash}
                 </span>,
               ],
-              [t.facts.backbone, model.backbone ?? "–"],
+              [
+                t.facts.backbone,
+                <span key="backbone" className="sl-mono">
+                  {model.backbone ?? "–"}
+                </span>,
+              ],
               [t.facts.dataset, model.dataset?.version ?? "–"],
               [t.facts.offered, model.offered_by ? `${model.offered_by}, ${moment(model.offered_at)}` : "–"],
               [

@@ -73,31 +73,39 @@ function Shown({ stats }: { stats: Stats }) {
       </Card>
       <SimpleGrid cols={{ base: 1, md: 2 }}>
         <Card title={t.people}>
-          <Rows
-            label={t.people}
-            head={[words.common.who, t.labels, t.labelsPerHour, t.seconds]}
-            minWidth={320}
-          >
-            {stats.people.map((one) => (
-              <Table.Tr key={one.who}>
-                <Table.Td>{one.who}</Table.Td>
-                <Table.Td>{count(one.labels)}</Table.Td>
-                <Table.Td>{count(one.per_hour === null ? null : Math.round(one.per_hour))}</Table.Td>
-                <Table.Td>{one.seconds?.toFixed(1) ?? "–"}</Table.Td>
-              </Table.Tr>
-            ))}
-          </Rows>
+          {stats.people.length === 0 ? (
+            <Text c="dimmed">{t.noFigures}</Text>
+          ) : (
+            <Rows
+              label={t.people}
+              head={[words.common.who, t.labels, t.labelsPerHour, t.seconds]}
+              minWidth={320}
+            >
+              {stats.people.map((one) => (
+                <Table.Tr key={one.who}>
+                  <Table.Td>{one.who}</Table.Td>
+                  <Table.Td>{count(one.labels)}</Table.Td>
+                  <Table.Td>{count(one.per_hour === null ? null : Math.round(one.per_hour))}</Table.Td>
+                  <Table.Td>{one.seconds?.toFixed(1) ?? "–"}</Table.Td>
+                </Table.Tr>
+              ))}
+            </Rows>
+          )}
         </Card>
         <Card title={t.confusions}>
-          <Rows label={t.confusions} head={[t.predicted, t.label, t.times]} minWidth={280}>
-            {stats.confusions.map((one) => (
-              <Table.Tr key={`${one.predicted} ${one.label}`}>
-                <Table.Td>{one.predicted}</Table.Td>
-                <Table.Td>{one.label}</Table.Td>
-                <Table.Td>{count(one.n)}</Table.Td>
-              </Table.Tr>
-            ))}
-          </Rows>
+          {stats.confusions.length === 0 ? (
+            <Text c="dimmed">{t.noFigures}</Text>
+          ) : (
+            <Rows label={t.confusions} head={[t.predicted, t.label, t.times]} minWidth={280}>
+              {stats.confusions.map((one) => (
+                <Table.Tr key={`${one.predicted} ${one.label}`}>
+                  <Table.Td>{one.predicted}</Table.Td>
+                  <Table.Td>{one.label}</Table.Td>
+                  <Table.Td>{count(one.n)}</Table.Td>
+                </Table.Tr>
+              ))}
+            </Rows>
+          )}
         </Card>
       </SimpleGrid>
     </Stack>

@@ -55,12 +55,12 @@ export function QueueList() {
               <Table.Td>
                 {item.class ?? t.nothing}{" "}
                 <Text span c="dimmed" size="sm">
-                  {percent(item.confidence)}
+                  {item.class && percent(item.confidence)}
                 </Text>
               </Table.Td>
               <Table.Td>{t.reasons[item.reason] ?? item.reason}</Table.Td>
               <Table.Td>
-                <StateBadge state={item.state} label={item.label ?? item.state} />
+                <StateBadge state={item.state} label={item.label ?? t.states[item.state] ?? item.state} />
               </Table.Td>
               <Table.Td>{moment(item.at)}</Table.Td>
               <Table.Td>

@@ -8,7 +8,7 @@ import { IconPlayerPlay } from "@tabler/icons-react";
 import { Link } from "react-router";
 import { useMay } from "../../api/session";
 import { Card, Doing, Rows, StateBadge } from "../../parts/Cards";
-import { between, duration, moment, short } from "../../parts/format";
+import { between, duration, moment, sentence, short } from "../../parts/format";
 import { Screen } from "../../parts/Screen";
 import { Empty, Loaded } from "../../parts/States";
 import { useLine, useLinked } from "../../shell/line";
@@ -104,13 +104,14 @@ function Overview({ runs }: { runs: RunView[] }) {
     running: "brand.6",
     queued: "gray.5",
   };
-  const minutes = [...runs]
-    .reverse()
-    .slice(-30)
-    .map((run) => ({
-      when: moment(run.created_at),
-      minutes: Number(((between(run.started_at, run.finished_at) ?? 0) / 60).toFixed(2)),
-    }));
+  const last = runs.slice(0, 30).reverse();
+  const seconds = last.map((run) => between(run.started_at, run.finished_at) ?? 0);
+  // Probes take seconds, fine-tunes minutes or hours: one unit that fits the longest.
+  const [unit, length] = Math.max(...seconds) < 120 ? ["s", 1] : ["min", 60];
+  const took = last.map((run, at) => ({
+    when: moment(run.created_at),
+    took: Number(((seconds[at] ?? 0) / length).toFixed(1)),
+  }));
   return (
     <SimpleGrid cols={{ base: 1, md: 2 }}>
       <Card title={t.outcomes}>
@@ -137,9 +138,11 @@ function Overview({ runs }: { runs: RunView[] }) {
       <Card title={t.timeline}>
         <BarChart
           h={170}
-          data={minutes}
+          data={took}
           dataKey="when"
-          series={[{ name: "minutes", label: `${t.took} (min)`, color: "brand.6" }]}
+          unit={` ${unit}`}
+          maxBarWidth={48}
+          series={[{ name: "took", label: t.took, color: "brand.6" }]}
         />
       </Card>
     </SimpleGrid>
@@ -178,7 +181,7 @@ function History({ runs }: { runs: RunView[] }) {
             <Table.Td>{run.bundle ? `${run.bundle.name} ${short(run.bundle.hash)}` : "–"}</Table.Td>
             <Table.Td maw={280}>
               <Text size="sm" lineClamp={2}>
-                {run.verdict ? String(run.verdict.text) : (run.error ?? "–")}
+                {run.verdict ? sentence(String(run.verdict.text)) : (run.error ?? "–")}
               </Text>
             </Table.Td>
             <Table.Td>{duration(between(run.started_at, run.finished_at))}</Table.Td>
