@@ -98,7 +98,7 @@ def test_pictures_in_a_row_wait_for_no_answer(browser: Browser, server: RunningS
         page.get_by_text("71 waiting").wait_for()
         page.locator("[data-item]").wait_for()
         held: list[Route] = []
-        page.route("**/review/decide", held.append)
+        page.route("**/review/decide", lambda route: held.append(route))  # it wants a function of its own
 
         page.evaluate(PRESSED, [str(1 + n % 2) for n in range(20)])
 

@@ -59,7 +59,7 @@ const COLOURS: Record<string, string> = {
 
 export function StateBadge({ state, label }: { state: string; label?: string }) {
   return (
-    <Badge variant="light" color={COLOURS[state] ?? "gray"} tt="none">
+    <Badge variant="light" color={COLOURS[state] ?? "gray"} tt="none" miw="max-content">
       {label ?? words.common.states[state] ?? state}
     </Badge>
   );
