@@ -81,8 +81,7 @@ def _migrated(kind: str, folder: Path) -> Iterator[str]:
     with _database(kind, folder) as url:
         if kind == "postgresql":
             with _engine_of(url) as engine, engine.begin() as connection:
-                for statement, parameters in _postgresql_statements():
-                    connection.exec_driver_sql(statement, parameters)
+                connection.exec_driver_sql(_postgresql_script())
         yield url
 
 
@@ -96,18 +95,19 @@ def _sqlite_template() -> Path:
 
 
 @cache
-def _postgresql_statements() -> list[tuple[str, Any]]:
-    """What migrating an empty database writes."""
-    statements: list[tuple[str, Any]] = []
+def _postgresql_script() -> str:
+    """What migrating an empty database writes, as one text: that takes a third of the processor's time."""
+    statements: list[str] = []
 
     def heard(_c: object, _r: object, statement: str, parameters: Any, *_: object) -> None:
         if not statement.lstrip().startswith("SELECT"):
-            statements.append((statement, parameters))
+            assert not parameters
+            statements.append(statement)
 
     with _database("postgresql", Path()) as url, _engine_of(url) as engine:
         event.listen(engine, "before_cursor_execute", heard)
         migrate(engine, metadata)
-    return statements
+    return ";\n".join(statements)
 
 
 @contextmanager

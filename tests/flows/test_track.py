@@ -22,6 +22,7 @@ from typing import TYPE_CHECKING, Any
 import httpx
 import pytest
 
+from running_server import free_port
 from sortline.catalogue.store.versions import version_by_id
 from sortline.db.session import reading, writing
 from sortline.engine.bundle import read_bundle
@@ -58,7 +59,7 @@ class Told:
 @pytest.fixture(scope="module")
 def told(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Told]:
     """The runs, which the line promotes by itself; the server is waited for when the first comes to it."""
-    folder, uri = tmp_path_factory.mktemp("track"), f"http://127.0.0.1:{_free_port()}"
+    folder, uri = tmp_path_factory.mktemp("track"), f"http://127.0.0.1:{free_port()}"
     with (
         _served(folder, uri) as server,
         pytest.MonkeyPatch.context() as patch,
@@ -284,9 +285,3 @@ def _answering(status: int) -> Iterator[str]:
             yield f"http://127.0.0.1:{server.server_port}"
         finally:
             server.shutdown()
-
-
-def _free_port() -> int:
-    with closing(socket.socket()) as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
