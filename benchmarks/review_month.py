@@ -132,7 +132,7 @@ def belt(photos: Photos, first: Sequence[int], seed: int, *, quick: bool) -> Mon
     days = [pictures[day::30] for day in range(30)]
     return Month(
         days=days[:12] if quick else days,
-        budget=16 if quick else 8,
+        budget=20 if quick else 10,
         every=4 if quick else 3,
         new=NEW,
         seed=seed,
