@@ -179,8 +179,9 @@ def _weights(labels: NDArray[np.integer], classes: int) -> NDArray[np.float32]:
 
 def _told(labels: NDArray[np.integer]) -> NDArray[np.float64]:
     """A weight for each validation picture, (N,), in all 1: n pictures of a class have n / (n + 5) shares together."""
-    share: NDArray[np.float64] = 1 / (np.bincount(labels)[labels] + _HALF)
-    return share / share.sum()
+    share = 1 / (np.bincount(labels)[labels] + _HALF)
+    weights: NDArray[np.float64] = share / share.sum()
+    return weights
 
 
 def one_thread() -> AbstractContextManager[object]:
