@@ -142,7 +142,7 @@ def test_a_new_class_is_worth_the_margin() -> None:
 def test_a_new_class_needs_evidence() -> None:
     """Four photos are not enough, and a class that is not found is not learned."""
     few = judged(with_new_class(support=4, found=4))
-    assert few.text == "keep: insufficient evidence for new: 4 photos in test, 5 are needed"
+    assert few.text == "keep: insufficient evidence for new: 4 photos in test, 5 are needed; label more"
 
     poor = judged(with_new_class(support=10, found=4))
     assert poor.text == "keep: new class new is found in 4 of 10 photos, 50 % are needed"
@@ -158,7 +158,10 @@ def test_several_new_classes_are_told_in_one_sentence() -> None:
         "new class y is found in 4 of 6 photos; the other new class no less often"
     )
     lacking = judged(compare(ours.take([*range(34), 39]), theirs))
-    assert "insufficient evidence for x and y: as few as 1 photo in test, 5 are needed" in lacking.text
+    assert (
+        "insufficient evidence for x and y: as few as 1 photo in test, 5 are needed; label more"
+        in lacking.text
+    )
 
 
 def test_a_class_that_is_gone_must_have_been_given_up() -> None:

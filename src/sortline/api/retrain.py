@@ -21,6 +21,7 @@ from sortline.api.older_pictures import labels_of
 from sortline.api.parameters import Limit
 from sortline.api.run_views import run_url
 from sortline.api.uploads import BATCH_FIELDS
+from sortline.catalogue.sources.item import SourceError
 from sortline.db.session import reading, writing
 from sortline.engine.image import TooManyBytes
 from sortline.errors import SortlineError
@@ -58,6 +59,10 @@ _BODY = {
         "data_zip": {"type": "string", "format": "binary", "description": "Class folders in a ZIP."},
     },
 }
+
+
+class BadArchive(SourceError):
+    """The archive that came along cannot be read; told by the name that it came with."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -217,7 +222,7 @@ def _start(services: Services, live: LiveLine, archive: SentFile | None, who: st
 
     Raises:
         NothingToTrain: there is nothing labelled to train on.
-        SourceError: the archive cannot be read.
+        BadArchive: the archive cannot be read.
     """
     engine, labels, pictures = services.engine, frozenset[str](), 0
     with reading(engine) as session:
@@ -231,6 +236,11 @@ def _start(services: Services, live: LiveLine, archive: SentFile | None, who: st
         path = keep(archive, ".zip")
         try:
             found = start_with_archive(engine, line, path, who=who)
+        except SourceError as error:
+            path.unlink(missing_ok=True)
+            raise BadArchive(
+                str(error).replace(str(path), shown(archive.filename) or "the archive")
+            ) from error
         except BaseException:
             path.unlink(missing_ok=True)
             raise

@@ -23,8 +23,8 @@ from sortline.evaluation.compare import ENOUGH
 
 # Shares a class is to have, in the order they are drawn from.
 TARGETS = {Split.TRAIN: 0.7, Split.VALIDATION: 0.15, Split.TEST: 0.15}
-# With fewer than `ENOUGH` test pictures nothing is said of a class, and no bundle that knows it goes live. So a young one
-# gets them first: a quarter of its first twenty pictures, then none until these few are its share.
+# With fewer than `ENOUGH` test pictures nothing is said of a class, and no bundle that knows it goes live. So a young
+# one gets them first: a quarter of its first twenty pictures, then none until these few are its share.
 _YOUNG = 0.25
 
 

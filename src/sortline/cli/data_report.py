@@ -16,7 +16,7 @@ from sortline.catalogue.entry import Split
 from sortline.catalogue.importing import Import, Problem
 from sortline.catalogue.sources.item import IGNORED
 from sortline.catalogue.store import imports
-from sortline.catalogue.store.versions import version_by_id
+from sortline.catalogue.store.versions import active_version, version_by_id
 from sortline.catalogue.version import Version
 from sortline.db.session import reading
 from sortline.errors import SortlineError
@@ -36,13 +36,16 @@ class CannotWriteReport(SortlineError):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Told:
-    """An import and what is told of it: pictures by class and split, examples of problems by code."""
+    """An import and what is told of it: pictures by class and split, examples of problems by code; the version that it
+    made, and the line's active one, which training and export take unless told otherwise.
+    """
 
     line: str
     found: Import
     classes: Mapping[str, Mapping[str, int]]
     examples: Mapping[str, Sequence[Problem]]
     version: Version | None
+    active: Version | None
     report: Path | None
 
 
@@ -60,13 +63,22 @@ def gather(engine: Engine, line: str, found: Import, report: Path | None) -> Tol
             if code != IGNORED
         }
         version = None if found.version_id is None else version_by_id(session, found.version_id)
-    return Told(line=line, found=found, classes=classes, examples=examples, version=version, report=report)
+        active = active_version(session, found.line_id)
+    return Told(
+        line=line,
+        found=found,
+        classes=classes,
+        examples=examples,
+        version=version,
+        active=active,
+        report=report,
+    )
 
 
 def as_text(told: Told, out: TextIO) -> None:
     """For a person."""
     console, found = Console(file=out, highlight=False, soft_wrap=True), told.found
-    outcomes = ", ".join(f"{count} {name}" for name, count in sorted(found.outcomes.items())) or "no files"
+    outcomes = ", ".join(f"{count} {name}" for name, count in sorted(found.outcomes.items())) or "no pictures"
     console.print(Text(f"Import {found.id[:13]} into {told.line}: {outcomes}."))
     if told.classes:
         console.print(_class_table(told.classes))
@@ -76,6 +88,13 @@ def as_text(told: Told, out: TextIO) -> None:
             console.print(Text(f"  {problem.name}: {problem.detail}"))
     if (version := told.version) is not None:
         console.print(Text(f"Version {version.number}, {version.name}: {version.size} pictures."))
+        if told.active is not None and told.active.id != version.id:
+            console.print(
+                Text(
+                    f"Version {told.active.number}, {told.active.name}, stays the active one. To train on this one: "
+                    f"sortline data activate {version.number} --line {told.line}"
+                )
+            )
     if told.report is not None:
         console.print(Text(f"Every file that was not taken as it stood: {told.report}"))
     elif told.examples:

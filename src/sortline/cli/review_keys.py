@@ -13,9 +13,9 @@ if TYPE_CHECKING:
     from sortline.review.item import ReviewItem
     from sortline.wiring import Installation
 
-# Keys of classes, in their order; the letters that mean something else are left out.
-KEYS = "123456789abcefghijklmopqrtvwyz"
-HELP = "[s]kip  [d]efer  [x] unusable  [u]ndo  [n]ew class  [0] end"
+# Keys of classes, in their order: those that the page has for them.
+KEYS = "1234567890qwertyiopdfjkzcvbm"
+HELP = "[s]kip  [l]ater  [x] unusable  [u]ndo  [n]ew class  [Esc] end"
 _AT_ONCE = 20
 
 
@@ -66,7 +66,7 @@ class _Asking:
         begun = time.monotonic()
         while True:
             key = typer.getchar()
-            if key in ("0", "\x03", "\x04", ""):
+            if key in ("\x1b", "\x03", "\x04", ""):
                 return False
             if key == "u":
                 self._undo()
@@ -87,7 +87,7 @@ class _Asking:
             ask = Ask(item=item.id, action="label", class_name=name.strip(), new_class=True, ms=ms)
         elif key == "x":
             ask = Ask(item=item.id, action="unusable", ms=ms)
-        elif key in ("s", "d"):
+        elif key in ("s", "l"):
             ask = Ask(item=item.id, action="skip" if key == "s" else "defer", ms=ms)
         else:
             return False

@@ -21,7 +21,7 @@ app = typer.Typer(help="Training runs of a line: how they went.", no_args_is_hel
 
 RunId = Annotated[
     str | None,
-    typer.Argument(metavar="[RUN]", help="A run's id, or how it begins.", show_default="the newest"),
+    typer.Argument(metavar="[RUN]", help="A run's id, or how it begins or ends.", show_default="the newest"),
 ]
 
 # Characters of an id that are shown, and runs among which a beginning is looked for.
@@ -29,11 +29,11 @@ _SHOWN, _LOOKED_AT = 18, 500
 
 
 class NoSuchRun(SortlineError):
-    """No run of the line begins like this, or several do."""
+    """No run of the line begins or ends like this, or several do."""
 
     def __init__(self, line: str, start: str | None, found: int) -> None:
         self.line, self.start = line, start
-        there = "no run yet" if start is None else f"{found or 'no'} runs that begin with {start[:40]}"
+        there = "no run yet" if start is None else f"{found or 'no'} runs that begin or end with {start[:40]}"
         super().__init__(f"the line {line} has {there}; see: sortline runs list --line {line}")
 
 
@@ -149,7 +149,7 @@ def _found(ready: "Installation", line: str, start: str | None) -> "RunState":
 
 
 def _run(session: "Session", line: str, line_id: int, start: str | None) -> "RunState":
-    """The line's run of this id or beginning; None means the newest.
+    """The line's run of this id, or its beginning or end (pages show the end); None means the newest.
 
     Raises:
         NoSuchRun: there is none, or more than one.
@@ -160,7 +160,7 @@ def _run(session: "Session", line: str, line_id: int, start: str | None) -> "Run
     if start is not None and is_id(start):
         return get_run(session, line_id, start)
     runs = list_runs(session, line_id, limit=1 if start is None else _LOOKED_AT).items
-    found = [run for run in runs if start is None or run.id.startswith(start)]
+    found = [run for run in runs if start is None or run.id.startswith(start) or run.id.endswith(start)]
     if len(found) != 1:
         raise NoSuchRun(line, start, len(found))
     return get_run(session, line_id, found[0].id)

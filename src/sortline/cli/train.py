@@ -104,7 +104,21 @@ def _start(
     method_: Method = "finetune" if method == "finetune" else "probe"
     wanted = Wanted(method=method_, recipe=recipe, version=version, note=note)
     with writing(ready.engine) as session:
-        return found, start_run(session, found, wanted, who="cli")
+        begun = start_run(session, found, wanted, who="cli")
+    _tell_version(ready, found, begun)
+    return found, begun
+
+
+def _tell_version(ready: "Installation", line: "Line", begun: "RunState") -> None:
+    """Says what is trained on, and if there is something newer."""
+    from sortline.catalogue.store.versions import list_versions, version_by_id
+    from sortline.db.session import reading
+
+    with reading(ready.engine) as session:
+        chosen = version_by_id(session, begun.run.version_id or 0)
+        newest = list_versions(session, line.id, limit=1).items[0]
+    newer = f"; version {newest.number}, {newest.name}, is newer" if newest.number > chosen.number else ""
+    typer.echo(f"Training on version {chosen.number}, {chosen.name}{newer}.", err=True)
 
 
 def _done(ready: "Installation", line: "Line", begun: "RunState", *, as_json: bool) -> None:

@@ -203,7 +203,7 @@ def _lacking(changes: Sequence[ClassChange]) -> str:
     fewest = photos(min(change.support for change in changes))
     has = fewest if len(changes) == 1 else f"as few as {fewest}"
     names = classes(tuple(change.name for change in changes))
-    return f"insufficient evidence for {names}: {has} in test, {ENOUGH} are needed"
+    return f"insufficient evidence for {names}: {has} in test, {ENOUGH} are needed; label more"
 
 
 def _share(change: ClassChange) -> float:

@@ -25,7 +25,7 @@ from sortline.engine.packaged import packaged_bundles
 from sortline.flows.zip_stream import ZipStream
 from sortline.registry.ledger import BundleRecord
 from sortline.storage.blobs import Blobs
-from sortline.storage.errors import UnknownBlob
+from sortline.storage.errors import StorageUnavailable, UnknownBlob
 
 _FILES = REQUIRED_FILES | OPTIONAL_FILES | {MANIFEST}
 # What a ZIP may unpack to; networks of a few hundred MB are the largest that are served from CPUs.
@@ -42,7 +42,7 @@ def stow(folder: Path, bundles_dir: Path, blobs: Blobs | None) -> Bundle:
 
     Raises:
         BundleError: it cannot be trusted.
-        StorageUnavailable: the blob store refused.
+        StorageUnavailable: the folder or the blob store refused.
     """
     bundle = read_bundle(folder)
     place = bundles_dir / bundle.hash
@@ -59,6 +59,7 @@ def usable(record: BundleRecord, bundles_dir: Path, blobs: Blobs) -> Bundle:
 
     Raises:
         BundleError: it is nowhere, or cannot be trusted.
+        StorageUnavailable: it cannot be written here.
     """
     try:
         return read_bundle(bundle_folder(record, bundles_dir))
@@ -147,12 +148,16 @@ def _restore(record: BundleRecord, manifest: str, bundles_dir: Path, blobs: Blob
 
 
 def _install(place: Path, fill: Callable[[Path], object]) -> None:
-    """The folder is there, whole, as `fill(folder beside it)` makes it, instead of any that was there before."""
-    place.parent.mkdir(parents=True, exist_ok=True)
-    _sweep(place)
+    """The folder is there, whole, as `fill(folder beside it)` makes it, instead of any that was there before.
+
+    Raises:
+        StorageUnavailable: the disk refused, as where it is full; what was there before is as it was.
+    """
     beside = place.with_name(f".{place.name}.{os.getpid()}.{time.monotonic_ns()}")
     aside = beside.with_name(f"{beside.name}.old")
     try:
+        place.parent.mkdir(parents=True, exist_ok=True)
+        _sweep(place)
         fill(beside)
         if place.is_dir():
             place.rename(aside)
@@ -162,9 +167,18 @@ def _install(place: Path, fill: Callable[[Path], object]) -> None:
             # Another process may have made the same meanwhile.
             if not place.is_dir():
                 raise
+    except OSError as error:
+        raise StorageUnavailable(place.parent, _why(error)) from error
     finally:
         shutil.rmtree(beside, ignore_errors=True)
         shutil.rmtree(aside, ignore_errors=True)
+
+
+def _why(error: OSError) -> str:
+    """What the disk said; copying a folder tells of each file, mostly the same."""
+    if isinstance(error, shutil.Error):
+        return str(error.args[0][0][2])
+    return error.strerror or str(error)
 
 
 def _sweep(place: Path) -> None:

@@ -9,6 +9,7 @@ network      exported, held against PyTorch, asked about every picture
 from __future__ import annotations
 
 import hashlib
+import sys
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 from dataclasses import asdict, dataclass
@@ -59,7 +60,8 @@ class TrainingExtraMissing(SortlineError):
 
     def __init__(self) -> None:
         super().__init__(
-            "fine-tuning needs PyTorch: pip install 'sortline[train]', and start the worker again"
+            "fine-tuning needs PyTorch, which is not installed where the worker runs: "
+            f"{sys.executable} -m pip install 'sortline[train]', and start the worker again"
         )
 
 

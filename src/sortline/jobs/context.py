@@ -55,6 +55,7 @@ class Context:
     def __init__(self, run: Run, step: Callable[[str, Callable[[], Any]], Any], *, retries: int) -> None:
         """A handle on a run; `step` keeps a function's result under a name, `retries` is what a step has by default."""
         self._run, self._step, self._retries = run, step, retries
+        self._phase = ""
         self._thread = threading.get_ident()
 
     @property
@@ -108,9 +109,13 @@ class Context:
     def progress(self, **fields: Any) -> None:
         """The job's progress has these fields from now on; None takes one away. Written four times a second at most.
 
-        Another `phase` takes `done`, `total` and `eta_s` away. With `done` and `total` the rest's seconds, `eta_s`,
-        are estimated from this phase so far, unless given.
+        Another `phase` takes `done`, `total` and `eta_s` away, and is a line of the log. With `done` and `total` the
+        rest's seconds, `eta_s`, are estimated from this phase so far, unless given.
         """
+        phase = fields.get("phase")
+        if phase is not None and phase != self._phase:
+            self._phase = phase
+            self.log(phase)
         self._run.tell(fields)
 
     def log(self, text: str) -> None:

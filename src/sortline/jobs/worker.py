@@ -244,6 +244,8 @@ class Worker:
         log.info("%s %s begins, attempt %d", run.job.kind, run.job.id, run.job.attempt)
         try:
             self._still_ours(run)
+            if run.job.attempt > 1:
+                context.log(f"taken up again, attempt {run.job.attempt}")
             kind.run(context)
         except Lost:
             raise
