@@ -144,6 +144,7 @@ def test_ctrl_c_leaves_the_run_for_later(sortline: Sortline, start: Started, tmp
         line_with(ready, "colours", coloured(tmp_path / "in", {"Red": 4, "Blue": 4}))
     process = start("train", *OF, program=("-c", HELD))
     assert process.stderr is not None
+    assert process.stderr.readline() == "Training on version 1, in.\n"
     assert process.stderr.readline().endswith("…\n"), "no step of the run was told"
     process.send_signal(signal.SIGINT)
     _, told = process.communicate(timeout=90)

@@ -156,7 +156,8 @@ def test_a_server_that_never_answers_fails_no_run(told: Told, monkeypatch: pytes
         track.track(context, told.ready.blobs, lambda: _finished(told))
     report = run.report()
     assert report is not None
-    first, last = (line.text for line in report.lines)
+    phase, first, last = (line.text for line in report.lines)
+    assert phase == "mlflow …"
     assert first.startswith("track: ")
     assert first.endswith("tried again in 1 s")
     assert last.startswith("the run is not on the MLflow server, or not all of it: API request to http://127")

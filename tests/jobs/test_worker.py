@@ -8,12 +8,12 @@ from tests.waiting import soon
 
 
 def test_a_job_is_done(working: Crew) -> None:
-    """Its steps in order, its progress and its log as it told them, and who did it when."""
+    """Its steps in order, its progress and its log as it told them, each phase in it, and who did it when."""
     job = working.ended(working.enqueue("count", {"steps": 3}))
     assert (job.state, job.attempt, job.error, job.worker) == (State.SUCCEEDED, 1, None, None)
     assert (job.progress["phase"], job.progress["done"], job.progress["sum"]) == ("counting", 3, 3)
     assert working.steps(job) == [0, 1, 2]
-    assert working.log(job) == ["step 0 is done", "step 1 is done", "step 2 is done"]
+    assert working.log(job) == ["counting …", "step 0 is done", "step 1 is done", "step 2 is done"]
     assert job.started_at is not None
     assert job.finished_at is not None
     assert job.created_at < job.started_at < job.finished_at
@@ -25,7 +25,7 @@ def test_progress_and_log_are_read_while_it_runs(working: Crew) -> None:
     soon(lambda: working.job(job).progress.get("done") == 2)
     seen, log = working.job(job), working.log(job)
     assert seen.state is State.RUNNING
-    assert log == ["step 0 is done", "step 1 is done"]
+    assert log == ["counting …", "step 0 is done", "step 1 is done"]
     assert seen.progress["eta_s"] >= 0
     working.cancel(job)
     assert working.ended(job).state is State.CANCELLED

@@ -211,6 +211,19 @@ def test_ten_photos_of_one_odd_thing_do_not_fill_the_page(waiting: Queue) -> Non
     assert sorted(of[item] for item in take(waiting, "ada", 6)) == [0, 0, 0, 0, 1, 2]
 
 
+def test_what_was_drawn_by_lot_keeps_its_turn(waiting: Queue) -> None:
+    """However alike: labelled for its looks it would not tell how good the accepted answers are."""
+    draw = np.random.default_rng(3)
+    odd = draw.standard_normal(64)
+    one, near, lot = waiting.add(
+        *range(3), embeddings=[odd + 0.1 * draw.standard_normal(64) for _ in range(3)]
+    )
+    with writing(waiting.engine) as session:
+        session.execute(update(review_items).where(review_items.c.id == lot).values(reason="sampled"))
+    assert [each.item.id for each in similar(waiting.engine, waiting.line_id, one, limit=10)] == [near]
+    assert {each.item.id for each in similar(waiting.engine, waiting.line_id, lot, limit=10)} == {one, near}
+
+
 def test_what_looks_alike_is_found_and_counted(waiting: Queue) -> None:
     """Nearest first, itself left out; what is decided is found no more, what is undone again."""
     draw = np.random.default_rng(3)

@@ -49,7 +49,7 @@ def follow_run(
 def _showing() -> Iterator[Show]:
     console = Console(stderr=True, highlight=False)
     if not console.is_terminal:
-        yield _lines()
+        yield _print_lines
         return
     columns = (
         TextColumn("{task.description}"),
@@ -78,19 +78,9 @@ def _showing() -> Iterator[Show]:
         yield show
 
 
-def _lines() -> Show:
-    last = ""
-
-    def show(state: RunState, lines: Sequence[LogLine]) -> None:
-        nonlocal last
-        for line in lines:
-            typer.echo(line.text, err=True)
-        phase = str(state.job.progress.get("phase", ""))
-        if state.job.state is State.RUNNING and phase != last:
-            last = phase
-            typer.echo(f"{phase} …", err=True)
-
-    return show
+def _print_lines(_: RunState, lines: Sequence[LogLine]) -> None:
+    for line in lines:
+        typer.echo(line.text, err=True)
 
 
 def _count(told: Mapping[str, Any]) -> str:

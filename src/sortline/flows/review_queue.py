@@ -16,6 +16,7 @@ from sqlalchemy import Engine
 
 from sortline.catalogue.store.images import embeddings_of
 from sortline.db.session import Session, reading, writing
+from sortline.engine.routing import Reason
 from sortline.flows.bundles_of_line import backbone_of
 from sortline.lines.store import list_lines
 from sortline.registry import store as registry
@@ -100,7 +101,8 @@ def lease_next(
 def similar(engine: Engine, line_id: int, item_id: str, *, limit: int) -> list[Similar]:
     """The waiting items that look most like this one, the nearest first; itself is not among them.
 
-    Looked for in the clusters nearest to it. Nothing for a picture that no bundle has seen.
+    Looked for in the clusters nearest to it. Nothing for a picture that no bundle has seen. What was drawn by lot keeps
+    its turn: labelled for its looks it would no longer tell how good the answers are.
 
     Raises:
         UnknownItem: the line has no such item.
@@ -117,7 +119,7 @@ def similar(engine: Engine, line_id: int, item_id: str, *, limit: int) -> list[S
     alike = [
         Similar(item=found[one], similarity=likeness)
         for one, likeness in near
-        if one != item.id and one in found and found[one].waiting
+        if one != item.id and one in found and found[one].waiting and found[one].reason != Reason.SAMPLED
     ]
     return alike[:limit]
 

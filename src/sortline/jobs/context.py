@@ -115,7 +115,7 @@ class Context:
         phase = fields.get("phase")
         if phase is not None and phase != self._phase:
             self._phase = phase
-            self.log(phase)
+            self.log(f"{phase} …")
         self._run.tell(fields)
 
     def log(self, text: str) -> None:
