@@ -114,7 +114,8 @@ def similar(engine: Engine, line_id: int, item_id: str, *, limit: int) -> list[S
         if place is None:
             return []
         space, vector = place
-        near = _nearest(session, clusters.clusters_of(session, line_id, space), vector, limit + 1)
+        # Some fall out below: itself, and those drawn by lot, which are few.
+        near = _nearest(session, clusters.clusters_of(session, line_id, space), vector, 2 * limit + 1)
         found = items.get_items(session, line_id, [one for one, _ in near])
     alike = [
         Similar(item=found[one], similarity=likeness)
