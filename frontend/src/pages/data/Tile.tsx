@@ -1,5 +1,6 @@
 /** A picture as a small square that opens it. */
 
+import { useEffect, useRef } from "react";
 import { words } from "../../words";
 import type { Picture } from "./queries";
 
@@ -24,6 +25,12 @@ export function PictureTile({ picture, onOpen }: { picture: Shown; onOpen: (sha2
 }
 
 export function Thumbnail({ urls, alt = "" }: { urls: Picture["urls"]; alt?: string }) {
+  const image = useRef<HTMLImageElement>(null);
+  // Whoever scrolls past thousands waits for none of them: one that is gone is fetched no further.
+  useEffect(() => {
+    const shown = image.current;
+    return () => shown?.removeAttribute("src");
+  }, []);
   if (!urls) {
     return (
       <span className="sl-thumb" style={{ display: "grid", placeItems: "center" }}>
@@ -33,6 +40,7 @@ export function Thumbnail({ urls, alt = "" }: { urls: Picture["urls"]; alt?: str
   }
   return (
     <img
+      ref={image}
       className="sl-thumb"
       src={urls.thumbnails["384"] ?? urls.file}
       alt={alt}
