@@ -1,8 +1,8 @@
 """Who goes first on a core: what people wait for, before what infers.
 
 The event loop, the recorder and the calls of pages need a core for a millisecond or two, a network keeps one for tens.
-Under 50 clients on 2 cores a page's call took half as long (p50 50 → 26 ms, p95 204 → 159); what was classified varied by
-a few in a hundred either way.
+Under 50 clients on 2 cores a page's call took half as long (p50 50 → 26 ms, p95 204 → 159); what was classified
+varied by a few in a hundred either way.
 """
 
 from __future__ import annotations
