@@ -47,7 +47,14 @@ export const theme = createTheme({
   fontFamilyMonospace: 'ui-monospace, "Cascadia Mono", Menlo, Consolas, monospace',
   headings: { fontWeight: "680" },
   components: {
-    Modal: Modal.extend({ defaultProps: { closeButtonProps: { "aria-label": "Close" }, centered: true } }),
+    // At once: while a dialog fades, it would take the keys of whoever types on.
+    Modal: Modal.extend({
+      defaultProps: {
+        closeButtonProps: { "aria-label": "Close" },
+        centered: true,
+        transitionProps: { duration: 0 },
+      },
+    }),
     Drawer: Drawer.extend({ defaultProps: { closeButtonProps: { "aria-label": "Close" } } }),
     Pagination: Pagination.extend({
       defaultProps: { getControlProps: (control) => ({ "aria-label": `${control} page` }) },
