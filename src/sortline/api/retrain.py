@@ -236,13 +236,11 @@ def _start(services: Services, live: LiveLine, archive: SentFile | None, who: st
         path = keep(archive, ".zip")
         try:
             found = start_with_archive(engine, line, path, who=who)
-        except SourceError as error:
+        except BaseException as error:
             path.unlink(missing_ok=True)
-            raise BadArchive(
-                str(error).replace(str(path), shown(archive.filename) or "the archive")
-            ) from error
-        except BaseException:
-            path.unlink(missing_ok=True)
+            if isinstance(error, SourceError):
+                told = str(error).replace(str(path), shown(archive.filename) or "the archive")
+                raise BadArchive(told) from error
             raise
         state, pictures, labels = found.state, found.pictures, found.labels
     with reading(engine) as session:

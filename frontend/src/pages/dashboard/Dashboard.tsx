@@ -3,17 +3,16 @@
 import { Alert, Button, Group, SegmentedControl, SimpleGrid, Stack, Text } from "@mantine/core";
 import { keepPreviousData, useQuery } from "@tanstack/react-query";
 import { Link, useSearchParams } from "react-router";
-import { answer, api, type Schemas } from "../../api/client";
+import { answer, api } from "../../api/client";
 import { Card, Figure, StateBadge } from "../../parts/Cards";
 import { bytes, count, duration, moment, ms, percent, short } from "../../parts/format";
 import { Screen } from "../../parts/Screen";
 import { Empty, Loaded } from "../../parts/States";
 import { useLine, useLinked } from "../../shell/line";
 import { words } from "../../words";
-import { ClassesOverTime, Reasons, Verdicts } from "./charts";
+import { ClassesOverTime, type DashboardData, Reasons, Verdicts } from "./charts";
 
 const t = words.dashboard;
-export type DashboardData = Schemas["DashboardView"];
 
 const SPANS: Record<string, { hours: number; bucket: "hour" | "day" }> = {
   "24h": { hours: 24, bucket: "hour" },

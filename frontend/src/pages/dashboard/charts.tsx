@@ -5,13 +5,15 @@ import "@mantine/charts/styles.css";
 import { Text } from "@mantine/core";
 import { useMemo } from "react";
 import { Brush } from "recharts";
+import type { Schemas } from "../../api/client";
 import { Card } from "../../parts/Cards";
 import { SERIES } from "../../theme";
 import { words } from "../../words";
-import type { DashboardData } from "./Dashboard";
 
 const t = words.dashboard;
 const MOST_SERIES = 9;
+
+export type DashboardData = Schemas["DashboardView"];
 
 export function ClassesOverTime({ found }: { found: DashboardData }) {
   const { rows, names } = useMemo(() => perClass(found), [found]);

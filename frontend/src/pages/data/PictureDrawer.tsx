@@ -12,8 +12,8 @@ import { Loaded } from "../../parts/States";
 import { failed, said, undoable } from "../../parts/toasts";
 import { useLine } from "../../shell/line";
 import { words } from "../../words";
-import { type Picture, shown } from "./queries";
-import { PictureTile, type Shown } from "./Tile";
+import { type Picture, type Shown, shown } from "./queries";
+import { PictureTile } from "./Tile";
 
 const t = words.data;
 

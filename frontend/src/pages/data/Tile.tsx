@@ -2,12 +2,9 @@
 
 import { useEffect, useRef } from "react";
 import { words } from "../../words";
-import type { Picture } from "./queries";
+import type { Picture, Shown } from "./queries";
 
 const t = words.data;
-
-/** What a tile shows of a picture; lists that grow long keep no more of each. */
-export type Shown = Pick<Picture, "sha256" | "name" | "class" | "urls">;
 
 export function PictureTile({ picture, onOpen }: { picture: Shown; onOpen: (sha256: string) => void }) {
   const name = picture.name ?? picture.sha256.slice(0, 12);

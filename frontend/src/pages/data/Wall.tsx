@@ -3,7 +3,8 @@
 import { useElementSize } from "@mantine/hooks";
 import { useWindowVirtualizer } from "@tanstack/react-virtual";
 import { useEffect, useRef } from "react";
-import { PictureTile, type Shown } from "./Tile";
+import type { Shown } from "./queries";
+import { PictureTile } from "./Tile";
 
 const TILE = 148;
 const WORDS = 44;

@@ -2,9 +2,10 @@
 
 import { useInfiniteQuery, useQuery } from "@tanstack/react-query";
 import { answer, api, type Schemas } from "../../api/client";
-import type { Shown } from "./Tile";
 
 export type Picture = Schemas["ImageView"];
+/** What a tile shows of a picture; lists that grow long keep no more of each. */
+export type Shown = Pick<Picture, "sha256" | "name" | "class" | "urls">;
 export type Version = Schemas["VersionView"];
 
 export interface Filters {
@@ -42,7 +43,6 @@ export function usePictures(line: string, filters: Filters) {
   });
 }
 
-/** What a tile shows, and no more: a hundred thousand may be kept. */
 export const shown = ({ sha256, name, class: label, urls }: Picture): Shown => ({
   sha256,
   name,
