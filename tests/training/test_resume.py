@@ -14,7 +14,9 @@ import pytest
 pytest.importorskip("torch", reason="training needs the extra: pip install 'sortline[train]'")
 pytest.importorskip("timm", reason="training needs the extra: pip install 'sortline[train]'")
 
-from sortline.training.finetune import finetune  # only where torch is installed
+from torch import cuda  # only where torch is installed
+
+from sortline.training.finetune import finetune
 from sortline.training.moments import Moment
 from sortline.training.recipe import FinetuneRecipe
 from tests.training_photos import TINY, saved_weights, stripes
@@ -43,6 +45,7 @@ def run(work: Path, recipe: FinetuneRecipe, moments: float = 0, seconds: float =
 
 
 @pytest.mark.skipif(os.name == "nt", reason="Windows has no SIGKILL")
+@pytest.mark.skipif(cuda.is_available(), reason="only a CPU repeats a run to the bit")
 def test_a_run_killed_at_random_moments_ends_with_the_same_weights(tmp_path: Path) -> None:
     """Five times kill -9, anywhere in features, head, batches or a checkpoint: the same hash as an unbroken run's."""
     PROCESSES.set_forkserver_preload(["timm", "onnx", "tests.training_photos", "sortline.training.finetune"])

@@ -60,8 +60,12 @@ class Task:
 
 
 def how_many(recipe: FinetuneRecipe, train: Photos) -> int:
-    """Processes that train: as the recipe says, or one a GPU, but so that each has two photos of every batch."""
-    wanted = recipe.devices or max(1, torch.cuda.device_count())
+    """Processes that train: as the recipe says, or one a GPU, but so that each has two photos of every batch.
+
+    Where there are GPUs, never more than those: what a larger machine began goes on on a smaller one.
+    """
+    gpus = torch.cuda.device_count()
+    wanted = min(recipe.devices, gpus or recipe.devices) or max(1, gpus)
     return max(1, min(wanted, recipe.batch_size // 4, len(train) // 4))
 
 
