@@ -34,14 +34,13 @@ def test_the_right_way_is_found(tmp_path: Path) -> None:
     """A network made for BGR at −1 to 1 and the centre square: that way gets all, every other gets less."""
     photos = photos_in(write_photos(tmp_path))
     network_ = prepared(particular())
-    asked: list[str] = []
-    found = measure(
-        network_, photos, ways(network_.network), lambda reading, count: asked.append(reading.name)
-    )
+    told: list[int] = []
+    found = measure(network_, photos, ways(network_.network), lambda what, done, total: told.append(done))
     assert found[0].reading == Reading("signed", "bgr", "crop")
     assert found[0].accuracy == 1
     assert max(each.accuracy for each in found[1:]) <= 0.7
-    assert len(found) == len(asked) == 20
+    assert len(found) == 20
+    assert told == list(range(21))
 
 
 def test_square_photos_need_one_resize_rule(tmp_path: Path) -> None:

@@ -42,9 +42,9 @@ def model(tmp_path: Path) -> Path:
 def test_measured_import_serves(model: Path, tmp_path: Path) -> None:
     """With a few labelled photos the way it reads pictures is found, and the bundle is right about all of them."""
     photos = write_photos(tmp_path / "photos")
-    steps: list[str] = []
+    steps: list[tuple[str, int, int]] = []
     request = Request(path=model, classes=CLASSES, photos=photos, licence="MIT")
-    done = import_model(request, tmp_path / "bundle", lambda what, count, total: steps.append(what))
+    done = import_model(request, tmp_path / "bundle", lambda *step: steps.append(step))
     bundle = read_bundle(tmp_path / "bundle")
     manifest = bundle.manifest
     assert bundle.hash == done.bundle.hash
@@ -54,8 +54,14 @@ def test_measured_import_serves(model: Path, tmp_path: Path) -> None:
     for name in CLASSES:
         found = classifier.classify_batch(sorted((photos / name).iterdir()))
         assert {each.class_name for each in found} == {name}
-    assert steps[0] == "reading the network"
-    assert any("BGR" in step for step in steps)
+    assert list(dict.fromkeys(what for what, _, _ in steps)) == [
+        "reading the network",
+        "trying 20 ways of reading pictures on 30 photos",
+        "asking it about the photos",
+        "holding it against its file",
+        "calibrating and writing the bundle",
+    ]
+    assert [(done, of) for what, done, of in steps if what.startswith("trying")] == [(n, 20) for n in range(21)]
 
 
 def test_bundle_remembers_the_photos(model: Path, tmp_path: Path) -> None:

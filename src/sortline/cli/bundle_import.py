@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -10,14 +11,17 @@ from typing import TYPE_CHECKING
 
 import typer
 from rich.console import Console
-from rich.progress import BarColumn, Progress, TextColumn
+from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
 from sortline.errors import SortlineError
 
 if TYPE_CHECKING:
-    from sortline.flows.import_model import Imported, Observer
+    from sortline.engine.foreign.measuring import Observer
+    from sortline.flows.import_model import Imported
 
+# Seconds between lines in a log.
+LOG_S = 5.0
 # What is a network of somebody else's, not a bundle.
 SUFFIXES = frozenset(
     {".onnx", ".keras", ".h5", ".hdf5", ".tflite", ".pb", ".xml", ".pt", ".pth", ".safetensors", ".ckpt"}
@@ -109,16 +113,33 @@ def _showing() -> Iterator[Observer]:
     """What to call as the import comes on; on stderr, so that stdout has the report alone."""
     console = Console(stderr=True)
     if not console.is_terminal:
-        yield _line
+        yield _lines()
         return
-    with Progress(TextColumn("{task.description}"), BarColumn(), console=console, transient=True) as bar:
-        task = bar.add_task("importing", total=None)
+    columns = (
+        TextColumn("{task.description}"),
+        BarColumn(),
+        TextColumn("{task.fields[count]}"),
+        TimeElapsedColumn(),
+    )
+    with Progress(*columns, console=console, transient=True) as bar:
+        task = bar.add_task("importing", total=None, count="")
         yield lambda what, done, total: bar.update(
-            task, description=what, total=max(total, done) or None, completed=done
+            task, description=what, total=total or None, completed=done, count=_count(done, total)
         )
 
 
-def _line(what: str, done: int, total: int) -> None:
-    """Into a log only the steps go, not each trial."""
-    if done <= 1:
-        typer.echo(what if total == 0 else f"trying {total} ways of reading pictures", err=True)
+def _lines() -> Observer:
+    """Into a log goes each step as it begins, and how far a long one is now and then."""
+    step, told = "", 0.0
+
+    def tell(what: str, done: int, total: int) -> None:
+        nonlocal step, told
+        if what != step or (total and time.monotonic() - told >= LOG_S):
+            typer.echo(what if what != step else f"{what}: {_count(done, total)}", err=True)
+            step, told = what, time.monotonic()
+
+    return tell
+
+
+def _count(done: int, total: int) -> str:
+    return f"{done} of {total}" if total else ""

@@ -17,7 +17,7 @@ from sortline.engine.bundle import Bundle, Licences, npz
 from sortline.engine.calibration import softmax
 from sortline.engine.canonical import canonical
 from sortline.engine.choice import TOLERANCE
-from sortline.engine.foreign.measuring import Asked, Photo, Tried, ask, spread
+from sortline.engine.foreign.measuring import Asked, Observer, Photo, Tried, ask, spread, unobserved
 from sortline.engine.foreign.reading import Reading
 from sortline.engine.foreign.servable import Prepared, check, load, with_reading
 from sortline.engine.image import Preprocessing, read
@@ -71,7 +71,7 @@ class Chosen:
         return self.reading.preprocessing(self.prepared.network.size)
 
 
-def assemble(chosen: Chosen, folder: Path) -> tuple[Bundle, tuple[str, ...]]:
+def assemble(chosen: Chosen, folder: Path, observe: Observer = unobserved) -> tuple[Bundle, tuple[str, ...]]:
     """The bundle in `folder`, and the notes of its card.
 
     Raises:
@@ -79,9 +79,11 @@ def assemble(chosen: Chosen, folder: Path) -> tuple[Bundle, tuple[str, ...]]:
     """
     model = with_reading(chosen.prepared, chosen.reading)
     runtime = load(model)
-    asked = ask(runtime, spread(chosen.photos, MOST_PHOTOS), chosen.preprocessing)
+    asked = ask(runtime, spread(chosen.photos, MOST_PHOTOS), chosen.preprocessing, observe)
+    observe("holding it against its file", 0, 0)
     difference = _check(chosen, model, asked)
     openvino = _openvino(model, runtime, chosen.prepared.network.size)
+    observe("calibrating and writing the bundle", 0, 0)
     draft = _draft(chosen, model, runtime, asked)
     notes = notes_of(_facts(chosen, asked))
     accuracy = _accuracy(asked)

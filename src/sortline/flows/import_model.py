@@ -5,14 +5,13 @@ given.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
 from sortline.engine.bundle import Bundle
 from sortline.engine.foreign import classes as class_lists
 from sortline.engine.foreign.errors import InvalidName, NoUsablePhotos, PreprocessingNeeded
-from sortline.engine.foreign.measuring import Photo, Tried, measure, pick, ways
+from sortline.engine.foreign.measuring import Observer, Photo, Tried, measure, pick, unobserved, ways
 from sortline.engine.foreign.network import inspect
 from sortline.engine.foreign.opening import open_model
 from sortline.engine.foreign.reading import Reading, names, parse
@@ -21,9 +20,6 @@ from sortline.flows.foreign_bundle import Chosen, assemble
 
 AUTO = "auto"
 _NAME = re.compile(r"[a-z0-9][a-z0-9-]{0,62}")
-
-# Called as the import comes on: what is being done, how much of it is done and how much there is (0: not counted).
-Observer = Callable[[str, int, int], None]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -54,9 +50,7 @@ class Imported:
     notes: tuple[str, ...]
 
 
-def import_model(
-    request: Request, folder: Path, observe: Observer = lambda what, done, total: None
-) -> Imported:
+def import_model(request: Request, folder: Path, observe: Observer = unobserved) -> Imported:
     """The bundle of a network made elsewhere, verified and written to `folder`; no database is touched.
 
     Raises:
@@ -72,13 +66,7 @@ def import_model(
     network = inspect(opened.model, classes=len(request.classes), size=request.size)
     prepared = prepare(network, len(request.classes))
     candidates = ways(network)
-    trials = iter(range(1, 10_000))
-    tried = measure(
-        prepared,
-        photos,
-        candidates,
-        lambda reading, count: observe(f"{reading.words}, {count} photos", next(trials), len(candidates)),
-    )
+    tried = measure(prepared, photos, candidates, observe)
     if request.photos and not tried:
         raise NoUsablePhotos(request.photos, left_out, request.classes)
     chosen = Chosen(
@@ -95,8 +83,7 @@ def import_model(
         licence=request.licence,
         data_licence=request.data_licence,
     )
-    observe("calibrating and writing the bundle", 0, 0)
-    bundle, notes = assemble(chosen, folder)
+    bundle, notes = assemble(chosen, folder, observe)
     return Imported(bundle=bundle, reading=chosen.reading, tried=tried, notes=notes)
 
 

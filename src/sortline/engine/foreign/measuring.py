@@ -21,8 +21,18 @@ from sortline.settings import available_cores
 # Every way is tried on so many photos, the best ways on more: 20 ways on 300 photos would take minutes.
 FEW, MORE, FINALISTS = 60, 300, 4
 _BATCH = 8
+# Photos in memory at once.
+_HELD = 64
 # A grey picture has one mean; ImageNet's are of three channels.
 _GREY_SCALES = ("unit", "signed", "raw")
+
+
+# Called as it comes on: what is being done, how much of it is done and how much there is (0: not counted).
+Observer = Callable[[str, int, int], None]
+
+
+def unobserved(what: str, done: int, total: int) -> None:
+    """An observer that looks away."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,20 +98,20 @@ def measure(
     prepared: Prepared,
     photos: Sequence[Photo],
     candidates: Sequence[Reading],
-    progress: Callable[[Reading, int], None] = lambda reading, photos: None,
+    observe: Observer = unobserved,
 ) -> tuple[Tried, ...]:
     """How each way of reading does, the best first: most right answers, then the lowest loss.
 
     All are tried on a few photos, the best of them on more. A photo that cannot be read counts for no way, and where
-    all photos are square the two resize rules are one. `progress` is called before each trial.
+    all photos are square the two resize rules are one.
     """
     few, more = spread(photos, FEW), spread(photos, MORE)
-    first = _trials(prepared, few, candidates, progress)
+    first = _trials(prepared, few, candidates, observe)
     if len(more) == len(few):
         return first
     best = sorted(tried.reading for tried in first[:FINALISTS])
     best.sort(key=lambda reading: reading.resize)  # photos are read once for each rule
-    return (*_trials(prepared, more, best, progress), *first[FINALISTS:])
+    return (*_trials(prepared, more, best, observe), *first[FINALISTS:])
 
 
 def pick(tried: Sequence[Tried]) -> Tried:
@@ -128,9 +138,11 @@ def _trials(
     prepared: Prepared,
     photos: Sequence[Photo],
     candidates: Sequence[Reading],
-    progress: Callable[[Reading, int], None],
+    observe: Observer,
 ) -> tuple[Tried, ...]:
     found: list[Tried] = []
+    what = f"trying {len(candidates)} ways of reading pictures on {len(photos)} photos"
+    observe(what, 0, len(candidates))
     seen: _Seen | None = None
     for reading in candidates:
         if seen is None or seen.resize != reading.resize:
@@ -139,22 +151,28 @@ def _trials(
             seen = _see(photos, reading.preprocessing(prepared.network.size))
         if not seen.photos:
             break
-        progress(reading, len(seen.photos))
         logits = infer(load(with_reading(prepared, reading)), seen.pixels).logits
         labels = np.array([photo.label for photo in seen.photos])
         loss = -float(log_softmax(logits)[np.arange(len(labels)), labels].mean())
         found.append(Tried(reading=reading, labels=labels, predictions=logits.argmax(axis=1), loss=loss))
+        observe(what, len(found), len(candidates))
     return tuple(sorted(found, key=lambda tried: (-tried.right, tried.loss)))
 
 
-def ask(runtime: OnnxRuntime, photos: Sequence[Photo], preprocessing: Preprocessing) -> Asked | None:
+def ask(
+    runtime: OnnxRuntime,
+    photos: Sequence[Photo],
+    preprocessing: Preprocessing,
+    observe: Observer = unobserved,
+) -> Asked | None:
     """What a bundle's network says of photos, read as serving reads them; those that cannot be read are left out.
     None where that leaves none.
     """
     kept: list[Photo] = []
     parts: list[Outputs] = []
-    for start in range(0, len(photos), 256):  # so many are in memory at once
-        seen = _see(photos[start : start + 256], preprocessing)
+    for start in range(0, len(photos), _HELD):
+        observe("asking it about the photos", start, len(photos))
+        seen = _see(photos[start : start + _HELD], preprocessing)
         if seen.photos:
             kept += seen.photos
             parts.append(infer(runtime, seen.pixels))
