@@ -12,10 +12,11 @@ from sortline.accounts import tables as _accounts
 from sortline.accounts.guard import Guard
 from sortline.accounts.trust import trust_of
 from sortline.catalogue import tables as _catalogue
+from sortline.catalogue.entry import TrainedLookup
 from sortline.db.base import metadata
 from sortline.db.engine import connect
 from sortline.db.migrate import migrate
-from sortline.db.session import reading, writing
+from sortline.db.session import Session, reading, writing
 from sortline.engine.bundle import Bundle
 from sortline.engine.choice import Choice, candidates, take
 from sortline.engine.packaged import packaged_bundles
@@ -40,6 +41,7 @@ from sortline.flows.retention import Kept, retention
 from sortline.flows.retrain import JOB as RETRAIN
 from sortline.flows.retrain import retrain
 from sortline.flows.review_queue import gather_next
+from sortline.flows.runs import FINETUNE
 from sortline.flows.runs import JOB as TRAIN
 from sortline.flows.scratch import sweep_runs
 from sortline.flows.thumbnail_work import ThumbnailWork
@@ -71,6 +73,7 @@ from sortline.serving.shadow import Shadow
 from sortline.settings import Settings, available_cores
 from sortline.storage.blobs import Blobs, open_blobs
 from sortline.training import tables as _training
+from sortline.training.extra import can_finetune
 
 # Importing the tables of every domain fills the metadata that migrations are held against.
 TABLES = (_accounts, _catalogue, _jobs, _lines, _monitoring, _registry, _review, _training)
@@ -231,9 +234,11 @@ def _start(
 
 
 def import_tools(ready: Installation) -> Tools:
-    """What an import works with; what registered bundles were trained on is as it is now."""
-    with reading(ready.engine) as session:
-        trained = trained_lookup(session, ready.bundles_dir)
+    """What an import works with."""
+
+    def trained(session: Session) -> TrainedLookup:
+        return trained_lookup(session, ready.bundles_dir)
+
     return Tools(engine=ready.engine, blobs=ready.blobs, trained=trained)
 
 
@@ -291,6 +296,7 @@ def job_kinds(ready: Installation) -> Mapping[str, JobKind]:
     return {
         # As many as a worker does at all: a probe of seconds does not wait for other lines that train for hours.
         TRAIN: JobKind(run=partial(train, tools), at_once=AT_ONCE),
+        FINETUNE: JobKind(run=partial(train, tools), at_once=AT_ONCE, able=can_finetune()),
         RETRAIN: JobKind(run=partial(retrain, tools)),
         AUTO_VERSION: JobKind(run=partial(auto_version, ready.engine)),
         RETENTION: JobKind(run=partial(retention, kept), at_once=1),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import sys
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from typing import Any
@@ -13,6 +14,7 @@ import pytest
 from sortline.db.session import reading, writing
 from sortline.jobs import worker_store
 from sortline.jobs.job import Job, LogLine, State
+from sortline.jobs.process import new_runner
 from sortline.jobs.store import get_job
 from sortline.jobs.worker_store import Report
 from sortline.training.run import Artefact
@@ -185,6 +187,36 @@ def test_without_enough_data_nothing_is_started(server: RunningServer) -> None:
     refused = line.post("/runs", 409, json={})
     assert refused["type"] == "urn:sortline:nothing-to-train"
     assert "1 class with training pictures, and two are needed" in refused["detail"]
+
+
+@pytest.mark.parametrize("kinds", [["finetune", "train"], ["train"], None], ids=["able", "unable", "older"])
+def test_a_fine_tune_is_refused_where_no_worker_can_do_it(
+    line: CatalogueLine, monkeypatch: pytest.MonkeyPatch, kinds: list[str] | None
+) -> None:
+    """By what the workers that live say, whatever is installed beside the server; nothing is queued then."""
+    monkeypatch.setattr("sortline.flows.trainable.can_finetune", lambda: False)
+    engine, worker = line.server.services.engine, new_runner()
+    with writing(engine) as session:
+        worker_store.beat(session, worker, kinds)
+    unable = kinds == ["train"]
+    answer = line.post("/runs", 501 if unable else 202, json={"method": "finetune"})
+    line.post("/runs", 202, json={"method": "probe"})
+    with writing(engine) as session:
+        worker_store.sign_off(session, worker)
+    if unable:
+        assert answer["type"] == "urn:sortline:missing-training"
+        assert "pip install 'sortline[train]'" in answer["detail"]
+        assert sys.executable not in answer["detail"]
+    assert len(line.get("/runs")["runs"]) == (1 if unable else 2)
+
+
+def test_without_a_worker_a_fine_tune_is_refused_where_one_would_be_of_this_machine(
+    line: CatalogueLine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """An SQLite database has its worker here; one of PostgreSQL may come with PyTorch from anywhere."""
+    monkeypatch.setattr("sortline.flows.trainable.can_finetune", lambda: False)
+    here = line.server.services.engine.dialect.name == "sqlite"
+    line.post("/runs", 501 if here else 202, json={"method": "finetune"})
 
 
 def test_a_run_at_work_is_shown_and_cancelled(working: Working) -> None:

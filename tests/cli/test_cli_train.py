@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import signal
 import subprocess
 import sys
@@ -136,6 +137,21 @@ def made_by_probe(*_, check, **__):
 train.made_by_probe = made_by_probe
 main()
 """
+
+
+@pytest.mark.usefixtures("drawn")
+def test_a_fine_tune_without_pytorch_is_refused_at_once(sortline: Sortline, tmp_path: Path) -> None:
+    """With the command that installs it for this very Python; nothing is queued."""
+    blocked = tmp_path / "blocked"
+    blocked.mkdir()
+    (blocked / "sitecustomize.py").write_text("import sys\nsys.modules['torch'] = None\n")
+    path = os.pathsep.join([str(blocked), *filter(None, [os.environ.get("PYTHONPATH")])])
+    for how in ("--wait", "--no-wait"):
+        result = sortline("train", *OF, "--method", "finetune", how, PYTHONPATH=path)
+        assert (result.returncode, result.stdout) == (1, "")
+        assert "-m pip install 'sortline[train]'" in result.stderr
+    assert sys.executable in sortline("train", *OF, "--method", "finetune", PYTHONPATH=path).stderr
+    assert document(sortline("runs", "list", *OF, "--json"))["runs"] == []
 
 
 def test_ctrl_c_leaves_the_run_for_later(sortline: Sortline, start: Started, tmp_path: Path) -> None:

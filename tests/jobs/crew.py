@@ -148,6 +148,10 @@ KINDS = {
 }
 
 
+# What this process has not the means for.
+UNABLE = {"unable": JobKind(run=broken, able=False)}
+
+
 def main(url: str, folder: str, options: str = "{}") -> None:
     """Works until SIGTERM. The options are JSON: `silence_s`, `grace_s`, and `schedule`, when to tick."""
     os.environ[FOLDER] = folder
@@ -159,7 +163,7 @@ def main(url: str, folder: str, options: str = "{}") -> None:
     try:
         with sole_worker(engine):
             note("workers", str(os.getpid()))
-            ended = run_jobs(engine, KINDS, schedules, stop, **given)
+            ended = run_jobs(engine, KINDS | UNABLE, schedules, stop, **given)
     except SortlineError as error:
         sys.exit(str(error))
     engine.dispose()

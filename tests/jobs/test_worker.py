@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
+
+from sortline.db.session import reading
 from sortline.jobs.job import State
+from sortline.jobs.worker_store import alive
 from tests.jobs.crews import Crew
 from tests.waiting import soon
 
@@ -83,6 +87,21 @@ def test_a_kind_that_nobody_knows_waits(working: Crew) -> None:
     unknown = working.enqueue("juggle")
     working.ended(working.enqueue("tick"))
     assert working.job(unknown).state is State.QUEUED
+
+
+def test_what_this_worker_is_not_able_to_do_waits_for_another(working: Crew) -> None:
+    """Others can tell what it is able to do; on SQLite, where there is no other, the job fails and says why."""
+    left = working.enqueue("unable")
+    working.ended(working.enqueue("tick"))
+    with reading(working.engine) as session:
+        (kinds,) = alive(session, timedelta(minutes=1))
+    assert kinds is not None
+    assert "tick" in kinds
+    assert "unable" not in kinds
+    if working.engine.dialect.name == "sqlite":
+        assert working.ended(left).state is State.FAILED
+    else:
+        assert working.job(left).state is State.QUEUED
 
 
 def test_what_a_job_keeps_is_as_it_comes_back(working: Crew) -> None:

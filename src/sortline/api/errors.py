@@ -78,6 +78,7 @@ from sortline.review.outcome import AlreadyUndone, NothingToUndo, UnknownDecisio
 from sortline.serving.admission import Overloaded
 from sortline.serving.live import NoModel, NotServed
 from sortline.storage.errors import StorageUnavailable, UnknownBlob
+from sortline.training.extra import TrainingExtraMissing
 from sortline.training.recipe import InvalidRecipe
 from sortline.training.run import EpochTaken, NothingToTrain, UnknownArtefact, UnknownRun
 
@@ -171,6 +172,7 @@ PROBLEMS: dict[type[SortlineError], tuple[int, str]] = {
     MergeConflicts: (409, "merge-conflicts"),
     VersionBusy: (409, "version-busy"),
     MissingParquet: (501, "missing-parquet"),
+    TrainingExtraMissing: (501, "missing-training"),
     NoRoom: (507, "no-room"),
     UnknownJob: (404, "unknown-job"),
     UnknownRun: (404, "unknown-run"),

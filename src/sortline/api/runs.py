@@ -28,7 +28,7 @@ from sortline.api.run_views import (
 )
 from sortline.db.session import reading, writing
 from sortline.flows import runs as flow
-from sortline.flows.trainable import check_version
+from sortline.flows.trainable import check_method, check_version
 from sortline.jobs.store import log_after
 from sortline.lines.store import get_line
 from sortline.serving.live import LiveLine
@@ -69,6 +69,7 @@ def post_run(
         demand(request, Scope.ADMIN)  # whoever names a file reads files of the server through it
     wanted = flow.Wanted(method=new.method, recipe=recipe, version=new.version, note=new.note)
     with reading(services.engine) as session:
+        check_method(session, new.method)
         check_version(session, live.id, new.version)
     with writing(services.engine) as session:
         begun = flow.start_run(

@@ -94,10 +94,8 @@ def worker_lives(engine: Engine) -> bool:
     """Whether some other process does jobs of this database, as far as is known."""
     from sortline.db.session import reading
     from sortline.jobs.pulse import SILENCE_S
-    from sortline.jobs.worker_store import any_alive
+    from sortline.jobs.worker_store import alive
 
-    # On SQLite a worker seldom says so, and its process is on this machine. Its lock is not tried: whoever holds that
-    # for a moment keeps a worker from starting.
-    silence = None if engine.dialect.name == "sqlite" else timedelta(seconds=SILENCE_S)
+    # On SQLite its lock is not tried: whoever holds that for a moment keeps a worker from starting.
     with reading(engine) as session:
-        return any_alive(session, silence)
+        return bool(alive(session, timedelta(seconds=SILENCE_S)))

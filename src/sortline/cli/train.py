@@ -72,7 +72,7 @@ def train(
     from sortline.wiring import installation
 
     with installation(settings(data_dir=data_dir)) as ready:
-        found, begun = _start(ready, line, method, chosen, version, note)
+        found, begun = _start(ready, line, method, chosen, version, note, here=wait)
         if wait:
             _done(ready, found, begun, as_json=as_json)
         else:
@@ -86,14 +86,18 @@ def _start(
     recipe: "ProbeRecipe | FinetuneRecipe",
     version: str | None,
     note: str,
+    *,
+    here: bool,
 ) -> "tuple[Line, RunState]":
     from sortline.db.session import reading, writing
     from sortline.flows.runs import Wanted, start_run
-    from sortline.flows.trainable import check_version, waits_for_version
+    from sortline.flows.trainable import check_method, check_version, waits_for_version
     from sortline.lines.store import default_line, get_line
 
+    method_: Method = "finetune" if method == "finetune" else "probe"
     with reading(ready.engine) as session:
         found = default_line(session) if line is None else get_line(session, line)
+        check_method(session, method_, here=here)
         check_version(session, found.id, version)
         if version is None and waits_for_version(session, found.id):
             typer.echo(
@@ -101,7 +105,6 @@ def _start(
                 f"sortline data create --line {found.name}",
                 err=True,
             )
-    method_: Method = "finetune" if method == "finetune" else "probe"
     wanted = Wanted(method=method_, recipe=recipe, version=version, note=note)
     with writing(ready.engine) as session:
         begun = start_run(session, found, wanted, who="cli")

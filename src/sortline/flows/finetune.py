@@ -9,7 +9,6 @@ network      exported, held against PyTorch, asked about every picture
 from __future__ import annotations
 
 import hashlib
-import sys
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 from dataclasses import asdict, dataclass
@@ -23,7 +22,6 @@ from sortline.db.session import reading, writing
 from sortline.engine.bundle import Licences, backbone_of
 from sortline.engine.image import Preprocessing
 from sortline.engine.onnx_runtime import OnnxRuntime
-from sortline.errors import SortlineError
 from sortline.evaluation.checks import Parity
 from sortline.flows.artefacts import MEDIA_TYPES
 from sortline.flows.candidates import Made, known_of
@@ -39,6 +37,7 @@ from sortline.storage.blobs import Blobs
 from sortline.storage.errors import UnknownBlob
 from sortline.training.assemble import TEST, TRAIN, VALIDATION, Network
 from sortline.training.corruptions import PICTURES
+from sortline.training.extra import TrainingExtraMissing
 from sortline.training.ood_choice import Beforehand, Outliers, outliers_of
 from sortline.training.recipe import FinetuneRecipe, follow_live
 from sortline.training.run import Artefact, Run
@@ -53,16 +52,6 @@ _RECORDS = 200
 # Test photos on which PyTorch and ONNX Runtime are held against each other, and the largest difference of a logit:
 # folding batch normalisation into the convolutions rounds anew, by up to 1e-3 in networks of a hundred layers.
 _PARITY_PHOTOS, _PARITY_ALLOWED = 32, 1e-2
-
-
-class TrainingExtraMissing(SortlineError):
-    """PyTorch is not installed where the worker runs."""
-
-    def __init__(self) -> None:
-        super().__init__(
-            "fine-tuning needs PyTorch, which is not installed where the worker runs: "
-            f"{sys.executable} -m pip install 'sortline[train]', and start the worker again"
-        )
 
 
 def made_by_finetune(

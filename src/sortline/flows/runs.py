@@ -18,6 +18,8 @@ from sortline.training.run import Run, UnknownRun
 from sortline.training.store import runs as store
 
 JOB = "train"
+# A kind of its own: not every worker has what it takes.
+FINETUNE = "finetune"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -48,7 +50,7 @@ def start_run(session: Session, line: Line, wanted: Wanted, *, who: str, key: st
     run_id = new_id()
     job = jobs.enqueue(
         session,
-        JOB,
+        FINETUNE if wanted.method == "finetune" else JOB,
         {"run": run_id},
         who=who,
         key=None if key is None else f"{JOB}/{line.name}/{key}",

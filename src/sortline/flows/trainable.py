@@ -3,15 +3,39 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from datetime import timedelta
 
 from sortline.catalogue.entry import Split
 from sortline.catalogue.store.plans import staged_plan, wanted_after
 from sortline.catalogue.store.summaries import line_summary, version_summary
 from sortline.catalogue.store.versions import active_version, get_version
 from sortline.db.session import Session
+from sortline.flows.runs import FINETUNE
+from sortline.jobs.pulse import SILENCE_S
+from sortline.jobs.worker_store import alive
 from sortline.lines.classes import class_ids, list_classes
 from sortline.registry.store import live_bundles
+from sortline.training.extra import TrainingExtraMissing, can_finetune
+from sortline.training.recipe import Method
 from sortline.training.run import NothingToTrain
+
+
+def check_method(session: Session, method: Method, *, here: bool = False) -> None:
+    """Nothing, for a method that is not known to be impossible; `here`: with no worker this process does the run.
+
+    Workers say what they can do. Where none lives, the one of an SQLite database will run on this machine, most likely
+    from this installation, and that of another database anywhere.
+
+    Raises:
+        TrainingExtraMissing: nobody could do it.
+    """
+    if method != "finetune":
+        return
+    if workers := alive(session, timedelta(seconds=SILENCE_S)):
+        if not any(kinds is None or FINETUNE in kinds for kinds in workers):
+            raise TrainingExtraMissing
+    elif (here or session.dialect.name == "sqlite") and not can_finetune():
+        raise TrainingExtraMissing(here=here)
 
 
 def check_version(session: Session, line_id: int, version: int | str | None) -> None:

@@ -36,10 +36,14 @@ class Pulse:
         runs: Callable[[], Collection[Run]],
         *,
         buried: Callable[[str], None],
+        kinds: Collection[str] | None = None,
         silence_s: float = SILENCE_S,
     ) -> None:
-        """A pulse for a worker whose jobs at work are `runs`; `buried` is called with each dead worker found."""
+        """A pulse for a worker whose jobs at work are `runs`; `buried` is called with each dead worker found, and
+        `kinds` are those of the jobs it can do.
+        """
         self._engine, self._worker, self._runs, self._buried = engine, worker, runs, buried
+        self._kinds = kinds
         self._alone = engine.dialect.name == "sqlite"
         self._silence_s = silence_s
         self._beat_s = LONE_BEAT_S if self._alone else min(BEAT_S, silence_s / 5)
@@ -99,7 +103,7 @@ class Pulse:
         begun, beats = time.monotonic(), time.monotonic() >= self._next_beat
         if beats:
             with writing(self._engine) as session:
-                store.beat(session, self._worker)
+                store.beat(session, self._worker, self._kinds)
         self._read_and_write()
         if beats:
             # Not before what is still this worker's was read: until then another may have taken it.

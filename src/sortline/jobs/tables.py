@@ -58,4 +58,6 @@ workers = Table(
     Column("beats", BigInteger, nullable=False),
     Column("started_at", UtcDateTime, nullable=False),
     Column("seen_at", UtcDateTime, nullable=False),
+    # Of jobs that it can do.
+    Column("kinds", json_type()),
 )

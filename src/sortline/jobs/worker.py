@@ -48,12 +48,13 @@ class JobKind:
     """How jobs of one kind are done.
 
     `retries`: further tries that a step has after `Transient`. `at_once`: how many of the kind one worker does at a
-    time.
+    time. `able`: whether this process has what it takes; where others may, one that has not leaves such jobs to them.
     """
 
     run: Handler
     retries: int = 3
     at_once: int = 2
+    able: bool = True
 
 
 def run_jobs(
@@ -99,6 +100,9 @@ class Worker:
         from sortline.jobs.durable import Durable
 
         self._engine, self._kinds, self._stop = engine, kinds, stop
+        able = frozenset(name for name, kind in kinds.items() if kind.able)
+        # On SQLite there is no other worker: a job that cannot be done here had better fail and say why.
+        self._takes = frozenset(kinds) if engine.dialect.name == "sqlite" else able
         self.name = new_runner()
         self._runs: dict[str, Run] = {}
         self._durable = Durable(engine, self.name, self._do)
@@ -108,6 +112,7 @@ class Worker:
             self.name,
             lambda: tuple(self._runs.values()),
             buried=self._buried.append,
+            kinds=able,
             silence_s=silence_s,
         )
         self._next_sweep = self._next_tidying = 0.0
@@ -191,7 +196,7 @@ class Worker:
     def _take_waiting(self) -> None:
         busy = Counter(run.job.kind for run in tuple(self._runs.values()))
         room = AT_ONCE - busy.total()
-        kinds = [name for name, kind in self._kinds.items() if busy[name] < kind.at_once]
+        kinds = [name for name in self._takes if busy[name] < self._kinds[name].at_once]
         if room <= 0 or not kinds:
             return
         with reading(self._engine) as session:

@@ -34,13 +34,14 @@ class Report:
     step_done: bool
 
 
-def beat(session: Session, worker: str) -> None:
-    """The worker lives: it is known from now on, and its count has moved."""
+def beat(session: Session, worker: str, kinds: Collection[str] | None = None) -> None:
+    """The worker lives: it is known from now on, with the kinds of jobs it can do, and its count has moved."""
     now = datetime.now(UTC)
     statement = upsert.insert(session.dialect.name, workers).on_conflict_do_update(
         index_elements=["id"], set_={"beats": workers.c.beats + 1, "seen_at": now}
     )
-    session.execute(statement, {"id": worker, "beats": 1, "started_at": now, "seen_at": now})
+    told = None if kinds is None else sorted(kinds)
+    session.execute(statement, {"id": worker, "beats": 1, "started_at": now, "seen_at": now, "kinds": told})
 
 
 def sign_off(session: Session, worker: str) -> None:
@@ -55,15 +56,17 @@ def beats(session: Session) -> dict[str, int]:
     return dict.fromkeys(session.scalars(lost), 0) | known
 
 
-def any_alive(session: Session, silence: timedelta | None) -> bool:
-    """Whether there is a worker whose process is not known to have ended.
+def alive(session: Session, silence: timedelta) -> list[frozenset[str] | None]:
+    """Of each worker whose process is not known to have ended, the kinds of jobs it can do; None where it does not say.
 
-    With `silence` only one that said within this time that it lives, by its machine's clock.
+    Only of those that said within `silence` that they live, by their machines' clocks. On SQLite a worker seldom says
+    so, and its process is on this machine.
     """
-    query = select(workers.c.id)
-    if silence is not None:
+    query = select(workers.c.id, workers.c.kinds)
+    if session.dialect.name != "sqlite":
         query = query.where(workers.c.seen_at > datetime.now(UTC) - silence)
-    return any(not is_gone(worker) for worker in session.scalars(query))
+    found = [kinds for worker, kinds in session.execute(query) if not is_gone(worker)]
+    return [None if kinds is None else frozenset(kinds) for kinds in found]
 
 
 def bury(session: Session, worker: str, count: int) -> list[str] | None:
