@@ -88,6 +88,8 @@ def test_what_is_no_archive_is_refused_at_once(line: CatalogueLine, data: bytes)
     before = sorted(folder(line.server).iterdir())
     refused = line.post("/imports", 422, files={"file": ("photos.zip", data)})
     assert refused["type"] == "urn:sortline:unreadable-source"
+    assert "cannot read photos.zip" in refused["detail"]
+    assert str(folder(line.server)) not in refused["detail"]
     assert sorted(folder(line.server).iterdir()) == before
     assert len(line.get("/imports")["imports"]) == 1
 
@@ -115,11 +117,22 @@ def test_a_broken_form_is_refused(line: CatalogueLine) -> None:
     headers = {"Content-Type": "multipart/form-data; boundary=x"}
     start = b'--x\r\nContent-Disposition: form-data; name="file"; filename="a.zip"\r\n\r\nPK'
     assert line.post("/imports", 400, data={"label": "x"}, files={"other": b"x"})["type"].endswith(
-        "missing-image"
+        "missing-file"
     )
     assert line.post("/imports", 400, content=start, headers=headers)["type"].endswith("bad-multipart")
     assert line.post("/imports", 400, content=b"x")["type"].endswith("bad-multipart")
     assert line.post("/imports", 400, content=b"", headers=headers)["type"].endswith("bad-multipart")
+
+
+@pytest.mark.parametrize("size", [10, 1 << 20], ids=["small", "large"])
+def test_a_file_in_another_field_is_told_of_by_name(line: CatalogueLine, size: int) -> None:
+    """However large it is; and which field is read, with the option that curl needs."""
+    refused = line.post("/imports", 400, files={"zip": ("a.zip", bytes(size))})
+    assert refused["type"] == "urn:sortline:missing-file"
+    assert "found: 'zip'" in refused["detail"]
+    assert "-F file=@PATH" in refused["detail"]
+    two = [("file", ("a.zip", b"PK")), ("file", ("b.zip", b"PK"))]
+    assert "more than 1 file" in line.post("/imports", 400, files=two)["detail"]
 
 
 def test_an_upload_that_ends_early_leaves_nothing(line: CatalogueLine) -> None:

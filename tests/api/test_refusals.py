@@ -144,6 +144,22 @@ def test_odd_questions_are_refused(server: RunningServer, path: str, status: int
     assert server.client.get(path).status_code == status
 
 
+@pytest.mark.parametrize(
+    ("path", "words"),
+    [
+        ("models/waste", "path.model: should be a bundle's hash or its first 6 characters at least"),
+        ("runs/newest", "path.run_id: should be an id, 32 hex digits"),
+        ("images/photo.jpg", "path.sha256: should be a picture's SHA-256, 64 hex digits"),
+    ],
+)
+def test_a_reference_of_another_kind_is_told_in_words(server: RunningServer, path: str, words: str) -> None:
+    """A pattern says nothing to a person."""
+    answer = server.client.get(f"/api/v1/lines/waste/{path}")
+    assert answer.status_code == 422
+    assert words in answer.json()["detail"]
+    assert "^" not in answer.json()["detail"]
+
+
 def test_form_of_very_many_fields_is_refused(server: RunningServer) -> None:
     """Reading stops at the first field too many."""
     body = b'--b\r\nContent-Disposition: form-data; name="x"\r\n\r\n\r\n' * 400_000 + b"--b--"

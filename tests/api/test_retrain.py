@@ -244,6 +244,45 @@ def test_what_cannot_be_trained_on_is_refused(
     assert (sorted(folder.iterdir()) if folder.is_dir() else []) == before
 
 
+RED = blot("Red", 1)
+ZIP = zipped({"Red/1.jpg": RED})
+
+
+@pytest.mark.parametrize(
+    ("arguments", "status", "says"),
+    [
+        ({"files": {"zip": ("a.zip", ZIP)}}, 400, ["'data_zip'", "found: 'zip'"]),
+        ({"files": {"data": ("a.zip", bytes(1 << 20))}}, 400, ["'data_zip'", "found: 'data'"]),
+        ({"files": {"file": ("a.zip", ZIP)}}, 415, ["a.zip is a ZIP", "'data_zip'"]),
+        ({"files": {"data_zip": (None, b"a.zip")}}, 400, ["-F data_zip=@PATH"]),
+        ({"files": {"data_zip": ("a.zip", b"none")}}, 422, ["cannot read a.zip"]),
+        ({"files": {"data_zip": ("a.zip", zipped({"1.jpg": RED}))}}, 409, ["1.jpg: "]),
+        ({"files": {"data_zip": ("a.zip", zipped({"../Red/1.jpg": RED}))}}, 409, ["../Red/1.jpg: "]),
+        (
+            {"files": images(RED, RED), "data": {"class_names": "a,b,c"}},
+            422,
+            ["The parameter class_names is one class, or 2"],
+        ),
+        (
+            {"files": images(RED), "data": {"class_name": "Red"}},
+            409,
+            ["Fields that were not read: class_name."],
+        ),
+    ],
+    ids=["other", "large", "picture", "text", "broken", "no folder", "traversal", "labels", "misspelt"],
+)
+def test_a_refusal_names_the_field_and_no_path(
+    line: CatalogueLine, arguments: JSON, status: int, says: list[str]
+) -> None:
+    """Whatever was sent in the wrong place, the answer says where it belongs."""
+    answer = line.server.client.post(f"/lines/{line.name}/retrain", **arguments)
+    assert answer.status_code == status, answer.text
+    told = answer.json()
+    for words in says:
+        assert words in told.get("message", told["detail"])
+    assert str(line.server.services.settings.data_dir) not in answer.text
+
+
 def test_one_bad_picture_does_not_spoil_a_retrain(line: CatalogueLine) -> None:
     """Its error stands in its place."""
     files = images(b"text", blot("Red", 1), blot("Blue", 2))

@@ -61,7 +61,9 @@ def test_measured_import_serves(model: Path, tmp_path: Path) -> None:
         "holding it against its file",
         "calibrating and writing the bundle",
     ]
-    assert [(done, of) for what, done, of in steps if what.startswith("trying")] == [(n, 20) for n in range(21)]
+    assert [(done, of) for what, done, of in steps if what.startswith("trying")] == [
+        (n, 20) for n in range(21)
+    ]
 
 
 def test_bundle_remembers_the_photos(model: Path, tmp_path: Path) -> None:

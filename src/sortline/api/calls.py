@@ -27,11 +27,11 @@ _TRUTH = {
 
 
 class InvalidParameter(SortlineError):
-    """A query parameter with a value it cannot have."""
+    """A parameter, of the query or a form, with a value it cannot have."""
 
     def __init__(self, name: str, value: str, expected: str) -> None:
         self.name, self.value = name, value
-        super().__init__(f"The query parameter {name} is {expected}, not {value!r}.")
+        super().__init__(f"The parameter {name} is {expected}, not {value!r}.")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -24,10 +24,11 @@ from sortline.accounts.throttle import TooManyRequests
 from sortline.api.access import NotAllowed, NotSignedIn
 from sortline.api.callers import UnusableKey
 from sortline.api.calls import InvalidParameter
-from sortline.api.large_uploads import NoRoom
+from sortline.api.large_uploads import MissingFile, NoRoom
 from sortline.api.model_uploads import NoBundle
 from sortline.api.multipart import BadMultipart
 from sortline.api.origins import ForeignHost, ForeignOrigin
+from sortline.api.parameters import PATTERNS
 from sortline.api.uploads import BodyTooLarge, BodyTooSlow, MissingImage, NotAPicture, TooManyImages
 from sortline.catalogue.entry import UnknownEntry
 from sortline.catalogue.importing import ImportBusy, ImportLost, UnknownImport
@@ -104,6 +105,7 @@ PROBLEMS: dict[type[SortlineError], tuple[int, str]] = {
     BadMultipart: (400, "bad-multipart"),
     NoBundle: (422, "no-bundle"),
     MissingImage: (400, "missing-image"),
+    MissingFile: (400, "missing-file"),
     TooManyImages: (413, "too-many-images"),
     BodyTooLarge: (413, "body-too-large"),
     BodyTooSlow: (408, "body-too-slow"),
@@ -250,7 +252,7 @@ def install(app: FastAPI) -> None:
 
     async def invalid(request: Request, error: Exception) -> Response:
         errors = cast("RequestValidationError", error).errors()
-        detail = "; ".join(f"{'.'.join(map(str, e['loc']))}: {e['msg']}" for e in errors)
+        detail = "; ".join(f"{'.'.join(map(str, e['loc']))}: {_wrong(e)}" for e in errors)
         return _respond(request, problem(422, "invalid-request", detail), "invalid-request", {})
 
     async def unexpected(request: Request, error: Exception) -> Response:
@@ -262,6 +264,12 @@ def install(app: FastAPI) -> None:
     app.add_exception_handler(HTTPException, http)
     app.add_exception_handler(RequestValidationError, invalid)
     app.add_exception_handler(Exception, unexpected)
+
+
+def _wrong(error: Mapping[str, Any]) -> str:
+    """What is wrong with a value, in words: a pattern is for programs."""
+    pattern = error.get("ctx", {}).get("pattern")
+    return str(error["msg"]) if pattern is None else f"should be {PATTERNS.get(pattern, 'written otherwise')}"
 
 
 def _respond(

@@ -26,7 +26,7 @@ from sortline.api.import_views import (
     position_of,
     problem_page,
 )
-from sortline.api.large_uploads import receive
+from sortline.api.large_uploads import named_as_sent, receive
 from sortline.api.parameters import Cursor, Id, Limit, Words
 from sortline.catalogue.importing import Import, Options, UnknownImport
 from sortline.catalogue.store import imports as store
@@ -123,9 +123,10 @@ async def post_import(request: Request) -> Response:
         options = form_options(received.fields)
         if options.kind not in SENT:
             raise InvalidParameter("kind", options.kind or "", f"one of {', '.join(map(str, SENT[1:]))} here")
-        return await run_in_threadpool(
-            _accepted, services, live, str(received.path), options, caller_of(request)
-        )
+        with named_as_sent(received.path, received.path.name):
+            return await run_in_threadpool(
+                _accepted, services, live, str(received.path), options, caller_of(request)
+            )
     except BaseException:
         shutil.rmtree(received.path.parent, ignore_errors=True)
         raise

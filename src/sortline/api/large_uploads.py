@@ -6,7 +6,8 @@ A form that did not arrive whole leaves nothing behind. What `receive` and `keep
 import asyncio
 import os
 import shutil
-from collections.abc import AsyncIterator, Callable, Container
+from collections.abc import AsyncIterator, Callable, Collection, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import BinaryIO
@@ -17,7 +18,8 @@ from python_multipart.multipart import MultipartParser, parse_options_header
 from starlette.concurrency import run_in_threadpool
 
 from sortline.api.multipart import BadMultipart
-from sortline.api.uploads import BodyTooLarge, BodyTooSlow, MissingImage
+from sortline.api.uploads import BodyTooLarge, BodyTooSlow
+from sortline.catalogue.sources.item import SourceError
 from sortline.db.ids import new_id
 from sortline.errors import SortlineError
 from sortline.storage.flush import flush_folder
@@ -38,6 +40,35 @@ class NoRoom(SortlineError):
     def __init__(self, free: int) -> None:
         self.free = free
         super().__init__(f"The server's disk has only {free >> 20:,} MiB free; free some and send it again.")
+
+
+class MissingFile(SortlineError):
+    """A form without a file where one is read: the field has another name, or was sent as text."""
+
+    def __init__(self, fields: Collection[str], found: Collection[str]) -> None:
+        self.fields, self.found = tuple(fields), tuple(found)
+        there = ", ".join(repr(name[:40]) for name in self.found[:5]) or "none"
+        super().__init__(
+            f"No file in a field that is read here: send it as {' or '.join(map(repr, fields))} (found: {there}); "
+            f"with curl: -F {self.fields[0]}=@PATH"
+        )
+
+
+class BadArchive(SourceError):
+    """An archive that was sent and cannot be read; told by the name that it came with."""
+
+
+@contextmanager
+def named_as_sent(path: Path, filename: str) -> Iterator[None]:
+    """Within it what is wrong with the archive at `path` is told without where that lies here.
+
+    Raises:
+        BadArchive: instead of any other SourceError.
+    """
+    try:
+        yield
+    except SourceError as error:
+        raise BadArchive(str(error).replace(str(path), filename or "the archive")) from error
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -80,7 +111,7 @@ async def receive(request: Request, folder: Path, *, suffix: str, max_bytes: int
     form = await receive_form(request, folder, fields=FIELDS, most=1, max_bytes=max_bytes)
     try:
         if not form.files:
-            raise MissingImage(FIELDS[:1], sorted({name for name, _ in form.fields}))
+            raise MissingFile(FIELDS[:1], sorted({name for name, _ in form.fields}))
         path = await run_in_threadpool(keep, form.files[0], suffix)
     except BaseException:
         form.discard()
@@ -89,12 +120,12 @@ async def receive(request: Request, folder: Path, *, suffix: str, max_bytes: int
 
 
 async def receive_form(
-    request: Request, folder: Path, *, fields: Container[str], most: int, max_bytes: int
+    request: Request, folder: Path, *, fields: Collection[str], most: int, max_bytes: int
 ) -> SentForm:
     """The form, the first `most` files of these fields in a new folder below `folder`. See `keep` for any that matters.
 
     Raises:
-        BodyTooLarge, BodyTooSlow, BadMultipart, NoRoom.
+        BodyTooLarge, BodyTooSlow, BadMultipart, MissingFile, NoRoom.
     """
     announced = request.headers.get("content-length", "")
     expected = int(announced) if announced.isdigit() else 0
@@ -169,7 +200,7 @@ class _Part:
 class _Form:
     """A form while it arrives. One thread at a time."""
 
-    def __init__(self, folder: Path, fields: Container[str], most: int, boundary: bytes) -> None:
+    def __init__(self, folder: Path, fields: Collection[str], most: int, boundary: bytes) -> None:
         self._folder, self._wanted, self._most = folder, fields, most
         self._part, self._parts = _Part(), 0
         self._files: list[SentFile] = []
@@ -226,6 +257,11 @@ class _Form:
         self._part.field_name = options.get(b"name", b"").decode("utf-8", "replace")
         filename = options.get(b"filename")
         name = self._part.field_name
+        if filename and name not in self._wanted:
+            # At once: it may be gigabytes, and nobody would read them.
+            raise MissingFile(self._wanted, [name])
+        if filename and len(self._files) == self._most:
+            raise BadMultipart(f"it has more than {self._most} file{'' if self._most == 1 else 's'}")
         if filename is not None and name in self._wanted and len(self._files) < self._most:
             self._folder.mkdir(mode=0o700, exist_ok=True)
             path = self._folder / f"unfinished-{len(self._files)}"

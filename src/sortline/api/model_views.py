@@ -7,6 +7,7 @@ from fastapi import Path
 from pydantic import BaseModel, ConfigDict, Field
 
 from sortline.api.answers import Model, timestamp
+from sortline.api.parameters import REFERENCE
 from sortline.db.session import Session
 from sortline.engine.routing import Name
 from sortline.flows.bundles_of_line import Standing, State
@@ -17,7 +18,7 @@ from sortline.registry.shadows import Seen
 Reference = Annotated[
     str,
     Path(
-        pattern=r"^([0-9a-f]{6,64}|live|shadow|previous)$",
+        pattern=REFERENCE,
         description="A bundle's hash or its first 6 characters at least; or `live`, `shadow`, `previous`.",
     ),
 ]

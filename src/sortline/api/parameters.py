@@ -13,8 +13,18 @@ from sortline.engine.routing import Name
 SplitName: TypeAlias = Literal["none", "train", "validation", "test"]
 MAX_PAGE = 500
 
-Hash = Annotated[str, Path(pattern=r"^[0-9a-f]{64}$", description="A picture's SHA-256, 64 hex digits.")]
-Id = Annotated[str, Path(pattern=r"^[0-9a-f]{32}$", description="32 hex digits.")]
+_HASH, _ID, _NO_NUL = r"^[0-9a-f]{64}$", r"^[0-9a-f]{32}$", r"^[^\x00]*$"
+REFERENCE = r"^([0-9a-f]{6,64}|live|shadow|previous)$"
+# What each pattern of a parameter asks for, in words.
+PATTERNS = {
+    _HASH: "a picture's SHA-256, 64 hex digits",
+    _ID: "an id, 32 hex digits",
+    _NO_NUL: "text without NUL characters",
+    REFERENCE: "a bundle's hash or its first 6 characters at least; or live, shadow or previous",
+}
+
+Hash = Annotated[str, Path(pattern=_HASH, description="A picture's SHA-256, 64 hex digits.")]
+Id = Annotated[str, Path(pattern=_ID, description="32 hex digits.")]
 Limit = Annotated[int, Query(ge=1, le=MAX_PAGE, description="How many a page has at most.")]
 Cursor = Annotated[str | None, Query(description="`next_cursor` of the page before; none for the first.")]
 ClassName: TypeAlias = Annotated[Name, Field(min_length=1, max_length=200)]

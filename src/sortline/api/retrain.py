@@ -15,13 +15,12 @@ from sortline.api.answers import encoded, timestamp
 from sortline.api.deps import LineDep, ServicesDep, line_of, services_of
 from sortline.api.errors import MEDIA_TYPE, problem_of
 from sortline.api.image_uploads import add, off_the_loop, shown
-from sortline.api.large_uploads import SentFile, SentForm, keep, receive_form
+from sortline.api.large_uploads import MissingFile, SentFile, SentForm, keep, named_as_sent, receive_form
 from sortline.api.multipart import BadMultipart
 from sortline.api.older_pictures import labels_of
 from sortline.api.parameters import Limit
 from sortline.api.run_views import run_url
-from sortline.api.uploads import BATCH_FIELDS
-from sortline.catalogue.sources.item import SourceError
+from sortline.api.uploads import BATCH_FIELDS, NotAPicture
 from sortline.db.session import reading, writing
 from sortline.engine.image import TooManyBytes
 from sortline.errors import SortlineError
@@ -43,6 +42,7 @@ router = APIRouter(tags=["older clients"], dependencies=[Depends(require(Scope.T
 # Pictures in one request; more come in an archive.
 MOST = 1000
 _ARCHIVE = "data_zip"
+_FILES = (BATCH_FIELDS[0], _ARCHIVE, *BATCH_FIELDS[1:])
 # Where labels stand, in the query or the form: commas between, or the field as often as there are pictures.
 _LABELS = ("class_names", "labels")
 _STATUS = {State.SUCCEEDED: "completed"}
@@ -61,16 +61,31 @@ _BODY = {
 }
 
 
-class BadArchive(SourceError):
-    """The archive that came along cannot be read; told by the name that it came with."""
+class ArchiveAmongPictures(NotAPicture):
+    """A ZIP in a field for pictures."""
+
+    def __init__(self, file: SentFile) -> None:
+        SortlineError.__init__(
+            self,
+            f"{shown(file.filename) or 'The file'} is a ZIP, and the field {file.field!r} is for pictures: "
+            f"send it as {_ARCHIVE!r}",
+        )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Sent:
-    """What came with the request: pictures, each with its class or None, and an archive."""
+    """What came with the request: pictures, each with its class or None, an archive, and fields that nobody reads."""
 
     pictures: Sequence[tuple[SentFile, str | None]] = ()
     archive: SentFile | None = None
+    unread: Sequence[str] = ()
+
+    @property
+    def note(self) -> str:
+        """What is to be said of the fields that nobody reads; a misspelt `class_names` is one."""
+        if not self.unread:
+            return ""
+        return f" Fields that were not read: {', '.join(self.unread)}."
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -116,7 +131,7 @@ async def _form(request: Request) -> SentForm | None:
         return await receive_form(
             request,
             uploads_folder(settings.data_dir),
-            fields=(*BATCH_FIELDS, _ARCHIVE),
+            fields=_FILES,
             most=MOST,
             max_bytes=settings.max_upload_bytes,
         )
@@ -126,17 +141,29 @@ async def _form(request: Request) -> SentForm | None:
 
 
 def _sent(request: Request, form: SentForm) -> _Sent:
+    texts = sorted({name for name, value in form.fields if name in _FILES and value})
+    if texts:
+        raise MissingFile(texts, texts)
     pictures = [file for file in form.files if file.field != _ARCHIVE]
+    for file in pictures:
+        if _is_zip(file):
+            raise ArchiveAmongPictures(file)
     archive = next((file for file in form.files if file.field == _ARCHIVE), None)
     parameter, given = _LABELS[0], list[str]()
     for name in _LABELS:
         values = request.query_params.getlist(name) or [value for key, value in form.fields if key == name]
         if not given and any(values):
             parameter, given = name, [part for value in values for part in value.split(",")]
+    unread = sorted({shown(name) or "''" for name, _ in form.fields} - {*_LABELS, *_FILES})[:5]
     if not pictures or not given:
-        return _Sent(pictures=[(file, None) for file in pictures], archive=archive)
+        return _Sent(pictures=[(file, None) for file in pictures], archive=archive, unread=unread)
     labels = labels_of(parameter, given, len(pictures))
-    return _Sent(pictures=list(zip(pictures, labels, strict=True)), archive=archive)
+    return _Sent(pictures=list(zip(pictures, labels, strict=True)), archive=archive, unread=unread)
+
+
+def _is_zip(file: SentFile) -> bool:
+    with file.path.open("rb") as opened:
+        return opened.read(4) == b"PK\3\4"
 
 
 async def _answer(request: Request, sent: _Sent) -> Response:
@@ -155,9 +182,9 @@ async def _answer(request: Request, sent: _Sent) -> Response:
     try:
         begun = await run_in_threadpool(_start, services, live, sent.archive, caller_of(request))
     except NothingToTrain as error:
-        return _refused(request, error, told)
+        return _refused(request, error, told, sent)
     told["images_received"] += begun.pictures
-    return encoded({**_started(live, begun, told), "results": told["results"]})
+    return encoded({**_started(live, begun, told, sent), "results": told["results"]})
 
 
 async def _taken(request: Request, file: SentFile, label: str | None) -> dict[str, Any] | SortlineError:
@@ -235,25 +262,24 @@ def _start(services: Services, live: LiveLine, archive: SentFile | None, who: st
     else:
         path = keep(archive, ".zip")
         try:
-            found = start_with_archive(engine, line, path, who=who)
-        except BaseException as error:
+            with named_as_sent(path, shown(archive.filename) or ""):
+                found = start_with_archive(engine, line, path, who=who)
+        except BaseException:
             path.unlink(missing_ok=True)
-            if isinstance(error, SourceError):
-                told = str(error).replace(str(path), shown(archive.filename) or "the archive")
-                raise BadArchive(told) from error
             raise
         state, pictures, labels = found.state, found.pictures, found.labels
     with reading(engine) as session:
         return _Begun(state=state, pictures=pictures, classes=new_classes(session, live.id, labels))
 
 
-def _started(live: LiveLine, begun: _Begun, told: dict[str, Any]) -> dict[str, Any]:
-    received = f"{told['images_received']} pictures received; " if told["images_received"] else ""
+def _started(live: LiveLine, begun: _Begun, told: dict[str, Any], sent: _Sent) -> dict[str, Any]:
+    count = told["images_received"]
+    received = f"{count} picture{'' if count == 1 else 's'} received; " if count else ""
     after = "once they are imported" if begun.pictures else "at once"
     run_id = begun.state.run.id
     return {
         "success": True,
-        "message": f"{received}training begins {after}, or behind a run that is at work.",
+        "message": f"{received}training begins {after}, or behind a run that is at work.{sent.note}",
         "status": "started",
         "run_id": run_id,
         "images_received": told["images_received"],
@@ -262,13 +288,13 @@ def _started(live: LiveLine, begun: _Begun, told: dict[str, Any]) -> dict[str, A
     }
 
 
-def _refused(request: Request, error: NothingToTrain, told: dict[str, Any]) -> Response:
+def _refused(request: Request, error: NothingToTrain, told: dict[str, Any], sent: _Sent) -> Response:
     """No run, but what came along was kept."""
     services_of(request).metrics.failed("nothing-to-train")
     waiting = sum(one.get("outcome") == "review" for one in told["results"])
     kept = f"; {waiting} pictures wait for a person to say what they are" if waiting else ""
     document = problem_of(error) | told
-    document |= {"message": f"{error}{kept}.", "run_id": None, "new_classes": []}
+    document |= {"message": f"{error}{kept}.{sent.note}", "run_id": None, "new_classes": []}
     return Response(json.dumps(document), status_code=document["status"], media_type=MEDIA_TYPE)
 
 

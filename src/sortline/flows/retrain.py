@@ -17,7 +17,7 @@ from typing import Any
 from sqlalchemy import Engine
 
 from sortline.catalogue.importing import Import, Options, State
-from sortline.catalogue.sources.item import Item, Source
+from sortline.catalogue.sources.item import IGNORED, Item, Refused, Source
 from sortline.catalogue.store import imports, versions
 from sortline.catalogue.version import Draft, NothingChanged, Version, VersionBusy, VersionState
 from sortline.db.ids import new_id
@@ -73,18 +73,24 @@ def start_with_archive(engine: Engine, line: Line, archive: Path, *, who: str) -
         NothingToTrain: it holds no picture that has a class.
     """
     with open_for(Request(location=str(archive), kind="zip", options=_OPTIONS)) as source:
-        pictures, labels = _survey(source)
+        pictures, labels, refused = _survey(source)
         if not pictures:
-            raise NothingToTrain("no file in the archive lies in a folder that is named after its class")
+            why = f"; {refused.name[:100]}: {refused.detail}" if refused else ""
+            raise NothingToTrain(
+                f"no file in the archive lies in a folder that is named after its class{why}"
+            )
         with writing(engine) as session:
             begun = start_import(session, line.id, source, _OPTIONS, who=who)
             state = _queue(session, line, who=who, import_id=begun.id)
     return FromArchive(state=state, pictures=pictures, labels=labels)
 
 
-def _survey(source: Source) -> tuple[int, frozenset[str]]:
-    items = [one for one in source.items() if isinstance(one, Item)]
-    return len(items), frozenset(one.label for one in items if one.label is not None)
+def _survey(source: Source) -> tuple[int, frozenset[str], Refused | None]:
+    """How many pictures there are, the names of their classes, and the first file that is meant as one and is none."""
+    found = list(source.items())
+    items = [one for one in found if isinstance(one, Item)]
+    refused = (one for one in found if isinstance(one, Refused) and one.code != IGNORED)
+    return len(items), frozenset(one.label for one in items if one.label is not None), next(refused, None)
 
 
 def _queue(session: Session, line: Line, *, who: str, import_id: str | None) -> RunState:
@@ -142,7 +148,9 @@ def _imported(engine: Engine, context: Context, import_id: str) -> Version | Non
         context.progress(phase="import", done=found.done, total=found.total)
         context.wait(LOOK_S)
     if found.state is not State.DONE:
-        became = "was cancelled" if found.state is State.CANCELLED else f"failed: {found.error}"
+        # Where it lies is the server's business; what it is called, the sender's.
+        error = (found.error or "").replace(found.location, Path(found.location).name)
+        became = "was cancelled" if found.state is State.CANCELLED else f"failed: {error}"
         raise NothingToTrain(f"the import {import_id} of its pictures {became}")
     if found.version_id is None:
         return None
