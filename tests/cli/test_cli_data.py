@@ -70,6 +70,23 @@ def test_what_cannot_be_opened_is_one_line(sortline: Sortline, tmp_path: Path) -
     assert "--resplit and --drop cannot both be meant" in result.stderr
 
 
+def test_an_import_that_takes_nothing_has_failed(sortline: Sortline, tmp_path: Path) -> None:
+    """An empty folder is told at once, and files that are no pictures in the report; again, known ones are taken."""
+    (tmp_path / "in").mkdir()
+    empty = sortline("data", "import", tmp_path / "in", "--line", "waste")
+    assert (empty.returncode, empty.stdout) == (1, "")
+    assert "in holds no files" in empty.stderr
+    (tmp_path / "in" / "Glass").mkdir()
+    (tmp_path / "in" / "Glass" / "1.jpg").write_bytes(b"no picture")
+    refused = sortline("data", "import", tmp_path / "in", "--line", "waste")
+    assert refused.returncode == 1
+    assert "1 refused" in refused.stdout
+    assert "No picture was taken" in refused.stderr
+    folder = folder_of(tmp_path / "few", {"Glass": 1})
+    for _ in range(2):
+        assert sortline("data", "import", folder, "--line", "waste").returncode == 0
+
+
 # `sortline`, whose imports stay behind their first picture until they are told to stop.
 HELD = """
 import time

@@ -127,6 +127,7 @@ def test_only_pictures_are_shown(full: str) -> None:
     assert shown
     assert not any(one.startswith("data:image/svg") for one in outline.references)
     assert outline.words.count("no preview") >= len(shown)
+    assert "No preview: the bundle remembers" in outline.words
 
 
 def test_the_verdict_comes_first_and_then_why(full: str) -> None:

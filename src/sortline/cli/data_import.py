@@ -232,3 +232,6 @@ def _tell(ready: "Installation", line: str, found: "Import", report: Path | None
             err=True,
         )
         raise typer.Exit(INTERRUPTED if found.state is State.CANCELLED else 1)
+    if not any(count for name, count in found.outcomes.items() if name not in ("refused", "ignored")):
+        typer.echo("No picture was taken.", err=True)
+        raise typer.Exit(1)

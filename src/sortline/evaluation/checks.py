@@ -75,9 +75,11 @@ def as_accurate(found: Difference, comparison: Comparison, rule: Rule, margin: f
     before = found.both + found.only_live
     after = found.both + found.only_candidate
     where = "" if comparison.judged is comparison.everything else " of the classes both know"
+    than = f" instead of {percent(before / found.total)}" if after != before else ""
+    like = ", as often as what is live" if after == before else ""
     detail = (
-        f"{percent(after / found.total)} instead of {percent(before / found.total)} right on "
-        f"{photos(found.total)}{where} ({points(found.value)} points, 95 % interval {points(found.low)} to "
+        f"{percent(after / found.total)}{than} right on {photos(found.total)}{where}{like} "
+        f"({points(found.value)} points, 95 % interval {points(found.low)} to "
         f"{points(found.high)}, McNemar p {equals(found.p_value)})"
     )
     passed, wanted = _rule(found, rule, margin, further=bool(comparison.new_classes))

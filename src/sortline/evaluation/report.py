@@ -218,8 +218,15 @@ def _gallery(mistakes: Sequence[Mistake], pictures: Mapping[str, Picture]) -> Ht
     return section(
         "The most confident mistakes",
         tag("div", *(_mistake(one, pictures.get(one.key)) for one in mistakes), class_="gallery"),
-        note="Worth a look: some are wrong labels.",
+        note=_about(mistakes, pictures),
     )
+
+
+def _about(mistakes: Sequence[Mistake], pictures: Mapping[str, Picture]) -> str:
+    note = "Worth a look: some are wrong labels."
+    if all(one.key in pictures for one in mistakes):
+        return note
+    return f"{note} No preview: the bundle remembers the photo, which is not here itself or was erased."
 
 
 def _mistake(mistake: Mistake, picture: Picture | None) -> Html:

@@ -19,7 +19,7 @@ from threading import Event, Thread
 from sqlalchemy import Engine
 
 from sortline.catalogue.importing import Import, ImportBusy, ImportLost, Options, State
-from sortline.catalogue.sources.item import Source
+from sortline.catalogue.sources.item import Source, SourceError
 from sortline.catalogue.sources.source import open_source
 from sortline.catalogue.store import imports as store
 from sortline.db.session import Session, writing
@@ -41,6 +41,15 @@ class Request:
     options: Options
 
 
+class NothingThere(SourceError):
+    """A source without a single file."""
+
+    def __init__(self, location: str) -> None:
+        super().__init__(
+            f"{location} holds no files, so there is nothing to import; name the folder or archive with the pictures"
+        )
+
+
 def open_for(request: Request) -> Source:
     """The source of a request.
 
@@ -48,7 +57,7 @@ def open_for(request: Request) -> Source:
         SourceError: there is nothing that can be read.
     """
     options = request.options
-    return open_source(
+    source = open_source(
         request.location,
         kind=request.kind,
         crops=options.crops,
@@ -56,6 +65,10 @@ def open_for(request: Request) -> Source:
         labels=options.labels,
         allow_outside=options.outside,
     )
+    if not source.total:
+        source.close()
+        raise NothingThere(request.location)
+    return source
 
 
 def start_import(session: Session, line_id: int, source: Source, options: Options, who: str) -> Import:

@@ -20,7 +20,7 @@ from sortline.catalogue.store.forgetting import catalogued, remove_images
 from sortline.catalogue.store.images import add_images
 from sortline.db.session import Session, reading, writing
 from sortline.flows.thumbnails import forget
-from sortline.jobs.context import Context
+from sortline.jobs.context import DONE, Context
 from sortline.lines.line import Line
 from sortline.lines.store import list_lines
 from sortline.monitoring.kept_store import kept_before, let_go, still_kept
@@ -70,9 +70,7 @@ def retention(kept: Kept, context: Context) -> None:
         context.progress(phase="retention", done=number, total=len(lines))
         report[line.name] = context.step(f"line {line.id}", _step(kept, line, context.check))
         context.log(_words(line, Removed(**report[line.name])))
-    context.progress(
-        phase="done", removed={name: found for name, found in report.items() if found["pictures"]}
-    )
+    context.progress(phase=DONE, removed={name: found for name, found in report.items() if found["pictures"]})
 
 
 def expire(kept: Kept, line: Line, now: datetime, *, check: Callable[[], object] = lambda: None) -> Removed:

@@ -49,7 +49,7 @@ from sortline.flows.runs import evidence_of, version_name
 from sortline.flows.scratch import WORK
 from sortline.flows.track import Finished, track
 from sortline.flows.training_data import TrainingData, outlier_sets, training_data
-from sortline.jobs.context import Context, Transient
+from sortline.jobs.context import DONE, Context, Transient
 from sortline.lines.classes import list_classes
 from sortline.lines.line import Line
 from sortline.lines.store import line_by_id
@@ -94,7 +94,8 @@ def train(tools: TrainTools, context: Context) -> None:
         context.log(context.step("promote", lasting(work.promote)))
     context.step("report", lasting(work.report))
     track(context, tools.blobs, work.finished)
-    context.progress(phase="done")
+    context.log(f"done: the candidate is {work.bundle.manifest.name} {work.candidate_hash[:12]}")
+    context.progress(phase=DONE)
 
 
 def lasting(function: Callable[[], Result]) -> Callable[[], Result]:

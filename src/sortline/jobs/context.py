@@ -29,6 +29,9 @@ from sortline.errors import SortlineError
 from sortline.jobs.job import Job
 from sortline.jobs.run import Run
 
+# The phase of a job that has come to its end: its log says itself what came of it.
+DONE = "done"
+
 # Seconds before a step that failed in passing is tried again: doubled each time.
 FIRST_PAUSE_S, LONGEST_PAUSE_S = 1.0, 60.0
 
@@ -109,13 +112,14 @@ class Context:
     def progress(self, **fields: Any) -> None:
         """The job's progress has these fields from now on; None takes one away. Written four times a second at most.
 
-        Another `phase` takes `done`, `total` and `eta_s` away, and is a line of the log. With `done` and `total` the
-        rest's seconds, `eta_s`, are estimated from this phase so far, unless given.
+        Another `phase` takes `done`, `total` and `eta_s` away, and is a line of the log, unless it is `DONE`. With
+        `done` and `total` the rest's seconds, `eta_s`, are estimated from this phase so far, unless given.
         """
         phase = fields.get("phase")
         if phase is not None and phase != self._phase:
             self._phase = phase
-            self.log(f"{phase} …")
+            if phase != DONE:
+                self.log(f"{phase} …")
         self._run.tell(fields)
 
     def log(self, text: str) -> None:
