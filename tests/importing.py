@@ -39,7 +39,7 @@ class Line:
     @property
     def tools(self) -> Tools:
         """What an import works with; no bundle was trained on anything."""
-        return Tools(engine=self.engine, blobs=self.blobs, trained=lambda _: None)
+        return Tools(engine=self.engine, blobs=self.blobs, trained=lambda _: lambda _: None)
 
     def start(self, location: Path, **options: Any) -> Import:
         """The import of a folder or file, queued or found again."""

@@ -27,9 +27,15 @@ def drawn(generator: np.random.Generator, count: int) -> lookup.Pairs:
     return (parts[:, 0] << 48 | parts[:, 1] << 32 | parts[:, 2] << 16 | parts[:, 3]).astype(np.int64)
 
 
+def remember(session: Session, line: int, ids: lookup.Pairs, of: lookup.Pairs) -> None:
+    """As whoever adds pictures does: looked up first, then put where that says."""
+    _, latest = lookup.sharing(session, line, np.unique(bands(of)))
+    lookup.remember(session, line, ids, of, latest)
+
+
 def found(session: Session, line: int, band: int) -> set[tuple[int, int]]:
     """Entries and hashes that are told for a band."""
-    rows = lookup.sharing(session, line, np.array([band]))
+    rows, _ = lookup.sharing(session, line, np.array([band]))
     assert all(row[0] == band for row in rows)
     return {(int(entry), int(of)) for _, entry, of in rows}
 
@@ -56,7 +62,7 @@ def test_every_entry_is_found_at_any_time(engine: Engine) -> None:
             # Another line has ids in between.
             ids = next_id + 2 * np.arange(count)
             hashes = drawn(generator, count)
-            lookup.remember(session, LINE, ids, hashes)
+            remember(session, LINE, ids, hashes)
             known |= dict(zip(ids.tolist(), hashes.tolist(), strict=True))
             next_id = int(ids[-1]) + 1
             gone = int(generator.choice(list(known)))
@@ -75,12 +81,12 @@ def test_the_latest_do_not_pile_up(engine: Engine) -> None:
     generator = np.random.default_rng(6)
     with writing(engine) as session:
         for start in range(1, 1001, 4):
-            lookup.remember(session, LINE, start + np.arange(4), drawn(generator, 4))
+            remember(session, LINE, start + np.arange(4), drawn(generator, 4))
             latest = session.scalar(select(func.sum(func.length(near_recent.c.data))))
             assert latest <= 16 * 2.2 * lookup.FOLD
         # Those under way to their bands are in both places.
         upto = session.scalar(select(near_folds.c.upto)) or 0
-        entries = lookup.sharing(session, LINE, np.arange(BANDS << 16))
+        entries, _ = lookup.sharing(session, LINE, np.arange(BANDS << 16))
         folded = {(band, entry) for band, entry, _ in entries.tolist()}
         assert len(folded) == BANDS * 1000
         assert len(entries) - len(folded) <= BANDS * upto
@@ -91,7 +97,7 @@ def test_lines_are_apart(engine: Engine) -> None:
     of = np.array([12345])
     with writing(engine) as session:
         for line in (1, 2):
-            lookup.remember(session, line, np.array([10 + line]), of)
+            remember(session, line, np.array([10 + line]), of)
         band = int(bands(of)[0, 0])
         assert found(session, 1, band) == {(11, 12345)}
         lookup.forget(session, 1, 11, of)

@@ -41,7 +41,7 @@ def line(engine: Engine) -> Line:
 
 def checked(engine: Engine, line: Line, *, repair: bool = False) -> LineReport:
     """What is found."""
-    return check_line(engine, line, repair=repair, trained=lambda _: None)
+    return check_line(engine, line, repair=repair, trained=lambda _: lambda _: None)
 
 
 def versions(engine: Engine, line: Line) -> list[Version]:

@@ -42,7 +42,7 @@ class Queue:
 
     def __init__(self, engine: Engine) -> None:
         self.engine = engine
-        self.tools = Tools(engine=engine, blobs=ObjectBlobs(), trained=lambda _: None)
+        self.tools = Tools(engine=engine, blobs=ObjectBlobs(), trained=lambda _: lambda _: None)
         with writing(engine) as session:
             name = f"line-{new_id()[-12:]}"
             self.line_id = lines.create_line(session, name, class_names=["Glass", "Metal"]).id

@@ -94,11 +94,13 @@ class Placed:
     """What became of a picture.
 
     `added`: new to the line; `known`: nothing changed; `labelled`: known without a label, has one now; `relabelled`:
-    its label was replaced; `erased`: not taken, `entry_id` is None where the line never had it.
+    its label was replaced; `erased`: not taken, `entry_id` is None where the line never had it. `event` is the one
+    that gave it the label it came with, None where it had that before, or came without.
     """
 
     entry_id: int | None
     outcome: Outcome
+    event: str | None = None
     problems: tuple[PlacingProblem, ...] = ()
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Literal
 
@@ -52,7 +52,7 @@ def check_line(
     *,
     repair: bool = False,
     leaks: Literal["resplit", "drop"] | None = None,
-    trained: TrainedLookup,
+    trained: Callable[[Session], TrainedLookup],
 ) -> LineReport:
     """How a line's catalogue stands; `leaks` says how to mend groups that leak between splits."""
     mended = mend_leaks(engine, line.id, leaks, who="cli", trained=trained) if leaks else 0

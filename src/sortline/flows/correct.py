@@ -9,7 +9,6 @@ from sortline.catalogue.entry import NewPicture
 from sortline.catalogue.image import ImageRecord
 from sortline.catalogue.store.entries import add_pictures
 from sortline.catalogue.store.images import erased, get_image
-from sortline.catalogue.store.labels import newest_events
 from sortline.db.ids import new_id
 from sortline.db.session import Session, reading, writing
 from sortline.errors import SortlineError
@@ -151,15 +150,13 @@ def _label(
         [picture],
         origin="correction",
         who=who,
-        trained=tools.trained,
+        trained=tools.trained(session),
         relabel=True,
         stage=True,
     )
     if placed.outcome == "erased":  # in the moment between; nothing of this transaction is kept
         raise ErasedPicture(record.sha256)
-    if placed.entry_id is None or placed.outcome == "known":
-        return placed.entry_id, None
-    return placed.entry_id, newest_events(session, [placed.entry_id])[placed.entry_id].id
+    return placed.entry_id, placed.event
 
 
 def _picture(tools: Tools, line_id: int, given: Correction, source: str) -> ImageRecord | None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import PurePath
 from threading import Event
 from typing import Literal
@@ -20,7 +21,7 @@ from sortline.catalogue.version import (
     VersionNameTaken,
     VersionState,
 )
-from sortline.db.session import writing
+from sortline.db.session import Session, writing
 from sortline.flows.ingest import Tools
 from sortline.flows.versions import version_of_import
 
@@ -61,14 +62,19 @@ def _source_name(location: str) -> str:
 
 
 def mend_leaks(
-    engine: Engine, line_id: int, how: Literal["resplit", "drop"], *, who: str, trained: TrainedLookup
+    engine: Engine,
+    line_id: int,
+    how: Literal["resplit", "drop"],
+    *,
+    who: str,
+    trained: Callable[[Session], TrainedLookup],
 ) -> int:
     """How many leaking groups of a line were mended: one split for the whole group, or all but one split dropped."""
     total = 0
     while True:
         with writing(engine) as session:
             mended = (
-                groups.resplit(session, line_id, who=who, trained=trained)
+                groups.resplit(session, line_id, who=who, trained=trained(session))
                 if how == "resplit"
                 else groups.drop(session, line_id, who=who)
             )

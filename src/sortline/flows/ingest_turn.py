@@ -37,11 +37,13 @@ LOST_AFTER = 50
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Tools:
-    """What an import works with: database, pictures, and what registered bundles were trained on."""
+    """What an import works with: database, pictures, and what registered bundles were trained on, as a transaction
+    sees them.
+    """
 
     engine: Engine
     blobs: Blobs
-    trained: TrainedLookup
+    trained: Callable[[Session], TrainedLookup]
 
 
 class SourceLost(SourceError):
@@ -155,7 +157,7 @@ class Turn:
             origin="import",
             who=self.found.who,
             import_id=self.found.id,
-            trained=self._tools.trained,
+            trained=self._tools.trained(session),
             relabel=self.found.options.relabel,
             stage=False,
         )

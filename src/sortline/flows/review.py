@@ -28,7 +28,7 @@ from sortline.flows.pictures import ErasedPicture
 from sortline.flows.review_changes import Change, gone, write_changes
 from sortline.flows.review_labels import Given, fingerprinted, give_labels
 from sortline.flows.upload import class_to_give
-from sortline.lines.classes import class_ids, list_classes
+from sortline.lines.classes import class_ids, current_classes, list_classes
 from sortline.review.item import AlreadyDecided, OpinionGiven, ReviewItem, ReviewSettings, State, UnknownItem
 from sortline.review.lease import check_free
 from sortline.review.outcome import OPINIONS, Decision, opinions_needed, outcome
@@ -249,12 +249,11 @@ class _Classes:
 
     def __init__(self, session: Session, line_id: int, who: str, asks: Sequence[Ask]) -> None:
         self._session, self._line_id = session, line_id
-        known = list_classes(session, line_id)
-        self._names = {one.id: one.name for one in known}
+        wanted = {ask.class_name for ask in asks if ask.action == "label" and ask.class_name is not None}
         # Nearly all labels are today's names; what they are not is looked up one by one.
-        self._found: dict[str, int | SortlineError] = {
-            one.name: one.id for one in known if one.retired_at is None
-        }
+        known = current_classes(session, line_id, wanted)
+        self._names = {class_id: name for name, class_id in known.items()}
+        self._found: dict[str, int | SortlineError] = dict(known)
         for ask in asks:
             name = ask.class_name
             if ask.action != "label" or name is None or isinstance(self._found.get(name), int):
@@ -281,7 +280,7 @@ class _Classes:
 
     def name_of(self, class_id: int) -> str | None:
         """What a class of the line is called."""
-        if class_id not in self._names:  # made for these decisions
+        if class_id not in self._names:  # decided before, or made for these decisions
             self._names = {one.id: one.name for one in list_classes(self._session, self._line_id)}
         return self._names.get(class_id)
 

@@ -67,20 +67,14 @@ def give_labels(
         pictures,
         origin=origin,
         who=who,
-        trained=tools.trained,
+        trained=tools.trained(session),
         relabel=True,
         stage=True,
     )
-    changed: dict[int, str] = {}
     for one, place in zip(given, placed, strict=True):
         if place.outcome == "erased":
             raise ErasedPicture(one.sha256)
-        if place.outcome != "known" and place.entry_id is not None:
-            changed[place.entry_id] = one.sha256
-    events = labels.newest_events(session, list(changed)) if changed else {}
-    return {one.sha256: None for one in given} | {
-        sha256: events[entry].id for entry, sha256 in changed.items()
-    }
+    return {one.sha256: place.event for one, place in zip(given, placed, strict=True)}
 
 
 def take_label(session: Session, line_id: int, event: str | None, *, who: str) -> str | None:

@@ -68,10 +68,14 @@ def undo(
         if beside is not None:
             beside(session)
         lock_catalogue(session)
-        for one in wanted or [_newest(session, line_id, who)]:
+        newest = None if wanted else _newest(session, line_id, who)
+        for one in wanted if newest is None else [newest.id]:
             try:
                 with session.begin_nested():  # one that fails half-way leaves nothing
-                    made, change = _undo(session, tools, line_id, one, who)
+                    (found,) = (
+                        decisions.get_decisions(session, line_id, [one]) if newest is None else [newest]
+                    )
+                    made, change = _undo(session, tools, found, who)
                 done.append(made)
                 changes += [] if change is None else [change]
             except SortlineError as error:
@@ -80,18 +84,16 @@ def undo(
     return done, left
 
 
-def _newest(session: Session, line_id: int, who: str) -> str:
+def _newest(session: Session, line_id: int, who: str) -> Decision:
     found = decisions.newest(session, line_id, who)
     if found is None:
         raise NothingToUndo(who)
-    return found.id
+    return found
 
 
-def _undo(
-    session: Session, tools: Tools, line_id: int, decision_id: str, who: str
-) -> tuple[Undone, Change | None]:
+def _undo(session: Session, tools: Tools, found: Decision, who: str) -> tuple[Undone, Change | None]:
     """What was undone, and how its item changed; None where it has none."""
-    (found,) = decisions.get_decisions(session, line_id, [decision_id])
+    line_id = found.line_id
     event = Decision(
         id=new_id(),
         line_id=line_id,
@@ -107,10 +109,10 @@ def _undo(
     item = items.lock_items(session, line_id, [found.item_id]).get(found.item_id)
     made = decisions.of_items(session, [found.item_id])[found.item_id]
     # Read again: now that the item is locked, nobody else undoes it.
-    if item is None or not any(one.id == decision_id for one in made):
-        raise UnknownDecision(decision_id)
-    if decision_id in undone(made):
-        raise AlreadyUndone(decision_id)
+    if item is None or not any(one.id == found.id for one in made):
+        raise UnknownDecision(found.id)
+    if found.id in undone(made):
+        raise AlreadyUndone(found.id)
     if erased(session, [item.image_sha256]):
         raise ErasedPicture(item.image_sha256)
     return _settle(session, tools, item, made, event)

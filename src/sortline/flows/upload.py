@@ -75,7 +75,7 @@ def upload(tools: Tools, line_id: int, given: Upload) -> Uploaded:
             [picture],
             origin="upload",
             who=given.who,
-            trained=tools.trained,
+            trained=tools.trained(session),
             relabel=given.relabel,
             stage=True,
         )

@@ -57,6 +57,12 @@ def list_classes(session: Session, line_id: int, *, retired: bool = True) -> lis
     return found if retired else [one for one in found if one.retired_at is None]
 
 
+def current_classes(session: Session, line_id: int, names: Iterable[str]) -> dict[str, int]:
+    """Those of up to 500 names that are a class's own today, of one that is not retired, with its id."""
+    wanted = sorted(set(names))
+    return dict(session.execute(_CURRENT, {"line": line_id, "names": wanted}).all()) if wanted else {}
+
+
 def class_ids(session: Session, line_id: int, names: Iterable[str]) -> dict[str, int]:
     """The class each name leads to today, by name: itself, the one renamed since, the one it was merged into.
 
@@ -218,6 +224,11 @@ _COLUMNS = (
 # Made once: most of what is asked of a line asks this as well.
 _OF_LINE = (
     select(*_COLUMNS).where(classes.c.line_id == bindparam("line")).order_by(classes.c.position, classes.c.id)
+)
+_CURRENT = select(classes.c.name, classes.c.id).where(
+    classes.c.line_id == bindparam("line"),
+    classes.c.name.in_(bindparam("names", expanding=True)),
+    classes.c.retired_at.is_(None),
 )
 
 

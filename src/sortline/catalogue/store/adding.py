@@ -135,7 +135,7 @@ class _Adding:
         before = facts_of(session, list(changes.classes)) if changes.classes else {}
         rows = [self._row(*arrival) for arrival in changes.arrivals]
         insert_rows(session, entries, rows)
-        add_near(session, manner.line_id, self._phashes)
+        add_near(session, manner.line_id, self._phashes, self._near.latest)
         set_groups(session, manner.line_id, self._board.merged(), self._board.joined())
         append_events(session, changes.events)
         set_classes(session, changes.classes)
@@ -167,9 +167,8 @@ class _Adding:
         )
         self._known[sha256] = _Known(entry, picture.class_id, place.split)
         self._changes.arrivals.append((picture, entry, place))
-        if picture.class_id is not None:
-            self._say(entry, picture.class_id)
-        return Placed(entry_id=entry, outcome="added", problems=place.problems)
+        event = None if picture.class_id is None else self._say(entry, picture.class_id)
+        return Placed(entry_id=entry, outcome="added", event=event, problems=place.problems)
 
     def _again(self, picture: NewPicture, known: _Known) -> Placed:
         problems: list[PlacingProblem] = []
@@ -179,38 +178,40 @@ class _Adding:
                 "since it was first seen; a picture never moves."
             )
             problems.append(PlacingProblem(code="split-kept", detail=detail))
-        outcome = self._relabel(picture, known)
+        outcome, event = self._relabel(picture, known)
         if outcome == "known" and picture.class_id not in (None, known.class_id):
             detail = "It is known under another label, which stays; look which is right."
             problems.append(
                 PlacingProblem(code="label-conflict", detail=detail, other=known.id, class_id=known.class_id)
             )
-        return Placed(entry_id=known.id, outcome=outcome, problems=tuple(problems))
+        return Placed(entry_id=known.id, outcome=outcome, event=event, problems=tuple(problems))
 
-    def _relabel(self, picture: NewPicture, known: _Known) -> Outcome:
+    def _relabel(self, picture: NewPicture, known: _Known) -> tuple[Outcome, str | None]:
+        """What became of the label, and the event by which it did."""
         before, after = known.class_id, picture.class_id
         if after is None or after == before or (before is not None and not self._manner.relabel):
-            return "known"
+            return "known", None
         self._board.relabel(known.id, known.split, before, after)
-        self._say(known.id, after)
+        event = self._say(known.id, after)
         known.class_id = after
         if known.id < self._tick.next_entry:
             self._changes.classes[known.id] = after
-        return "labelled" if before is None else "relabelled"
+        return "labelled" if before is None else "relabelled", event
 
-    def _say(self, entry: int, class_id: int) -> None:
+    def _say(self, entry: int, class_id: int) -> str:
+        """The event's id."""
         manner = self._manner
-        self._changes.events.append(
-            LabelEvent(
-                id=new_id(),
-                entry_id=entry,
-                class_id=class_id,
-                origin=manner.origin,
-                who=manner.who,
-                at=self._tick.at,
-                import_id=manner.import_id,
-            )
+        event = LabelEvent(
+            id=new_id(),
+            entry_id=entry,
+            class_id=class_id,
+            origin=manner.origin,
+            who=manner.who,
+            at=self._tick.at,
+            import_id=manner.import_id,
         )
+        self._changes.events.append(event)
+        return event.id
 
     def _row(self, picture: NewPicture, entry: int, place: Place) -> dict[str, object]:
         return {

@@ -12,6 +12,7 @@ from sortline.db.session import Session
 
 # Made once: every change of a catalogue runs both.
 _LOCK = select(catalogue_clock).with_for_update()
+_HELD = "sortline_catalogue"
 _ADVANCE = update(catalogue_clock).values(next_entry=bindparam("upto"), at=bindparam("moment"))
 
 
@@ -26,12 +27,25 @@ class Tick:
 def lock_catalogue(session: Session) -> Tick:
     """Nobody else changes a catalogue until this transaction ends.
 
-    Taken before any other lock but that of an import's own row, so that no two transactions wait for each other.
+    Taken before any other lock but that of an import's own row, so that no two transactions wait for each other. Asked
+    for again in the same transaction it costs nothing.
     """
+    held: tuple[object, Tick] | None = session.info.get(_HELD)
+    if held is not None and held[0] is session.get_transaction():
+        return held[1]
     clock = session.execute(_LOCK).one()
-    return Tick(at=max(clock.at, datetime.now(UTC)), next_entry=clock.next_entry)
+    tick = Tick(at=max(clock.at, datetime.now(UTC)), next_entry=clock.next_entry)
+    _hold(session, tick)
+    return tick
 
 
 def advance(session: Session, tick: Tick, count: int) -> None:
     """This many entry ids are given out; later changes are no earlier than this one."""
-    session.execute(_ADVANCE, {"upto": tick.next_entry + count, "moment": tick.at})
+    after = Tick(at=tick.at, next_entry=tick.next_entry + count)
+    session.execute(_ADVANCE, {"upto": after.next_entry, "moment": after.at})
+    _hold(session, after)
+
+
+def _hold(session: Session, tick: Tick) -> None:
+    """What the lock's row says, for as long as this transaction has it."""
+    session.info[_HELD] = session.get_transaction(), tick

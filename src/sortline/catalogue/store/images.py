@@ -7,7 +7,7 @@ from dataclasses import dataclass, fields
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Row, bindparam, select, update
+from sqlalchemy import bindparam, select, update
 
 from sortline.catalogue.image import ImageRecord
 from sortline.catalogue.tables import images
@@ -31,12 +31,13 @@ def add_catalogued(
     All have their fingerprints. One kept without, before it joined a catalogue, gets its own now; one that was erased
     stays erased.
     """
-    stored = measures(session, [record.sha256 for record in records])
+    stored, bare = _known(session, [record.sha256 for record in records])
     fresh = [record for record in records if record.sha256 not in stored]
     if add_images(session, fresh) < len(fresh):
         # A recorder, which does not wait for the catalogue's lock, was first.
-        stored |= measures(session, [record.sha256 for record in fresh])
-    _add_fingerprints(session, [record for record in records if record.sha256 in stored])
+        more, more_bare = _known(session, [record.sha256 for record in fresh])
+        stored, bare = stored | more, bare | more_bare
+    _add_fingerprints(session, [record for record in records if record.sha256 in bare])
     unknown = {record.sha256: _measures(record) for record in fresh if record.sha256 not in stored}
     return stored | unknown, frozenset(unknown)
 
@@ -61,28 +62,18 @@ class Measures:
 
 _MEASURES = [field.name for field in fields(Measures)]
 # Every picture that is labelled in review asks these: they are made once.
-_STORED = select(images.c.sha256, *(images.c[name] for name in _MEASURES)).where(
+_IS_BARE = images.c.phash.is_(None) & images.c.erased_at.is_(None)
+_STORED = select(*(images.c[name] for name in ("sha256", *_MEASURES)), _IS_BARE.label("bare")).where(
     images.c.sha256.in_(bindparam("hashes", expanding=True))
 )
 _ERASED = select(images.c.sha256, images.c.erased_at).where(
     images.c.sha256.in_(bindparam("hashes", expanding=True)), images.c.erased_at.is_not(None)
-)
-_IS_BARE = images.c.phash.is_(None) & images.c.erased_at.is_(None)
-_BARE = (
-    select(images.c.sha256)
-    .where(images.c.sha256.in_(bindparam("hashes", expanding=True)), _IS_BARE)
-    .order_by(images.c.sha256)
 )
 _FINGERPRINT = (
     update(images)
     .where(images.c.sha256 == bindparam("hash"), _IS_BARE)
     .values(phash=bindparam("fingerprint"), format=bindparam("kind"))
 )
-
-
-def measures(session: Session, hashes: Sequence[str]) -> dict[str, Measures]:
-    """What up to 500 stored pictures measure, by hash."""
-    return {row.sha256: _measures(row) for row in session.execute(_STORED, {"hashes": list(hashes)})}
 
 
 def erased(session: Session, hashes: Sequence[str]) -> dict[str, datetime]:
@@ -118,7 +109,7 @@ def bury(session: Session, hashes: Sequence[str], at: datetime) -> None:
     )
 
 
-def _measures(of: Row[Any] | ImageRecord) -> Measures:
+def _measures(of: Any) -> Measures:
     return Measures(
         bytes=of.bytes,
         width=of.width,
@@ -129,12 +120,18 @@ def _measures(of: Row[Any] | ImageRecord) -> Measures:
     )
 
 
+def _known(session: Session, hashes: Sequence[str]) -> tuple[dict[str, Measures], set[str]]:
+    """What up to 500 stored pictures measure, by hash, and which of them lack a fingerprint."""
+    rows = session.execute(_STORED, {"hashes": list(hashes)}).all()
+    return {row.sha256: _measures(row) for row in rows}, {row.sha256 for row in rows if row.bare}
+
+
 def _add_fingerprints(session: Session, records: Sequence[ImageRecord]) -> None:
-    """Those of the pictures that have no fingerprint, and were not erased, have theirs."""
-    ours = {record.sha256: record for record in records}
-    found = [ours[sha256] for sha256 in session.scalars(_BARE, {"hashes": list(ours)})] if ours else []
-    if found:
+    """The pictures have their fingerprints, unless they were erased or have one."""
+    # In the order of the key, so that two servers never wait for each other's rows.
+    ours = sorted({record.sha256: record for record in records}.items())
+    if ours:
         session.execute(
             _FINGERPRINT,
-            [{"hash": one.sha256, "fingerprint": one.phash, "kind": one.format} for one in found],
+            [{"hash": sha256, "fingerprint": one.phash, "kind": one.format} for sha256, one in ours],
         )

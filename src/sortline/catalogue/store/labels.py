@@ -20,18 +20,18 @@ from sortline.db.rows import row_of
 from sortline.db.session import Session
 
 # Every label and undo in review asks these: they are made once.
-_ENTRY_OF = (
-    select(entries.c.id)
+_AROUND = (
+    select(label_events)
     .join_from(label_events, entries, label_events.c.entry_id == entries.c.id)
-    .where(label_events.c.id == bindparam("event"), entries.c.line_id == bindparam("line"))
+    .where(
+        entries.c.line_id == bindparam("line"),
+        entries.c.id
+        == select(label_events.c.entry_id).where(label_events.c.id == bindparam("event")).scalar_subquery(),
+    )
+    .order_by(label_events.c.id)
 )
 _HISTORY = (
     select(label_events).where(label_events.c.entry_id == bindparam("entry")).order_by(label_events.c.id)
-)
-_HISTORIES = (
-    select(label_events)
-    .where(label_events.c.entry_id.in_(bindparam("entries", expanding=True)))
-    .order_by(label_events.c.id)
 )
 _SET_CLASS = update(entries).where(entries.c.id == bindparam("entry")).values(class_id=bindparam("class"))
 
@@ -74,15 +74,16 @@ def undo(session: Session, line_id: int, event_id: str, *, who: str) -> LabelEve
         NotNewestEvent: the label was changed again since; tells by what.
     """
     tick = lock_catalogue(session)
-    entry = session.scalar(_ENTRY_OF, {"event": event_id, "line": line_id})
-    if entry is None:
+    rows = session.execute(_AROUND, {"event": event_id, "line": line_id})
+    said = [LabelEvent(**row._mapping) for row in rows]
+    if not said:
         raise UnknownEvent(event_id)
-    *earlier, newest = history(session, entry)
+    *earlier, newest = said
     if newest.id != event_id:
         raise NotNewestEvent(event_id, newest)
     event = LabelEvent(
         id=new_id(),
-        entry_id=entry,
+        entry_id=newest.entry_id,
         class_id=earlier[-1].class_id if earlier else None,
         origin="undo",
         who=who,
@@ -97,12 +98,6 @@ def undo(session: Session, line_id: int, event_id: str, *, who: str) -> LabelEve
 def history(session: Session, entry_id: int) -> list[LabelEvent]:
     """What was said about an entry, oldest first."""
     return [LabelEvent(**row._mapping) for row in session.execute(_HISTORY, {"entry": entry_id})]
-
-
-def newest_events(session: Session, entry_ids: Sequence[int]) -> dict[int, LabelEvent]:
-    """The event that gave each of up to 500 entries the label it has, by entry; entries never labelled are left out."""
-    rows = session.execute(_HISTORIES, {"entries": list(entry_ids)})
-    return {row.entry_id: LabelEvent(**row._mapping) for row in rows}
 
 
 def latest(session: Session, line_id: int, *, who: str | None = None) -> LabelEvent | None:

@@ -12,11 +12,13 @@ Everybody who writes here holds the catalogue's lock. An entry being folded is i
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-from sqlalchemy import ColumnElement, Table, bindparam, delete, func, select, text, update
+from sqlalchemy import ColumnElement, Table, bindparam, delete, func, select, update
 
 from sortline.catalogue.tables import near, near_folds, near_recent
 from sortline.db.bulk import insert_rows
@@ -31,47 +33,68 @@ _PAIR_BYTES = 16
 _ALL_BANDS = BANDS << 16
 # Entries that are folded together. Reading as many takes under a millisecond; of 262,144 bands they touch 100,000.
 FOLD = 1 << 15
-# Behind every id there will be.
-_BEYOND = 10**18
 # A fold is behind before the next is due.
 _HASTE = 1.25
 # Entries in a row of the latest from which on the next begins a row. Then a slice is folded, not for each that comes.
 _FULL = 256
 
 # Every picture that comes asks these: they are made once.
-_UNDER_WAY = select(near_folds.c.upto, near_folds.c.band).where(near_folds.c.line_id == bindparam("line"))
-_LAST = (
-    select(near_recent.c.first_id, near_recent.c.data)
-    .where(near_recent.c.line_id == bindparam("line"), near_recent.c.first_id >= bindparam("from"))
-    .order_by(near_recent.c.first_id.desc())
-    .limit(1)
+_LATEST = (
+    select(near_recent.c.first_id, near_recent.c.data, near_folds.c.upto, near_folds.c.band)
+    .join_from(near_recent, near_folds, near_folds.c.line_id == near_recent.c.line_id, isouter=True)
+    .where(near_recent.c.line_id == bindparam("line"))
+    .order_by(near_recent.c.first_id)
 )
 _RECENT = select(near_recent.c.data).where(
     near_recent.c.line_id == bindparam("line"), near_recent.c.first_id < bindparam("before")
 )
 
 
-def sharing(session: Session, line_id: int, wanted: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
-    """Band, entry and hash of what lies under any of the `wanted` bands, shape (rows, 3), perhaps some twice."""
-    recent = _recent(session, line_id)
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Latest:
+    """The last row of a line's latest entries: its first id and its data, None where there is no row to append to.
+
+    Entries below `upto` are being folded, and bands from `band` on do not have them yet; 0, 0 if none are.
+    """
+
+    first_id: int | None = None
+    data: bytes = b""
+    upto: int = 0
+    band: int = 0
+
+
+def sharing(
+    session: Session, line_id: int, wanted: npt.NDArray[np.int64]
+) -> tuple[npt.NDArray[np.int64], Latest]:
+    """Band, entry and hash of what lies under any of the `wanted` bands, shape (rows, 3), perhaps some twice.
+
+    And where the next entry is to be put.
+    """
+    if not len(wanted):
+        return np.zeros((0, 3), np.int64), Latest()
+    rows = session.execute(_LATEST, {"line": line_id}).all()
+    recent = _pairs(row.data for row in rows)
     chosen = np.zeros(_ALL_BANDS, np.bool_)
     chosen[wanted] = True
     theirs = bands(recent[:, 1])
     place, number = np.nonzero(chosen[theirs])
     fresh = np.column_stack((theirs[place, number], recent[place]))
-    return np.concatenate((_folded(session, line_id, np.flatnonzero(chosen)), fresh))
+    return np.concatenate((_folded(session, line_id, np.flatnonzero(chosen)), fresh)), _latest(rows)
 
 
 def remember(
-    session: Session, line_id: int, ids: npt.NDArray[np.int64], hashes: npt.NDArray[np.int64]
+    session: Session,
+    line_id: int,
+    ids: npt.NDArray[np.int64],
+    hashes: npt.NDArray[np.int64],
+    latest: Latest,
 ) -> None:
-    """The entries, later than all before them, are found from now on."""
+    """The entries, later than all before them, are found from now on; `latest` as it was found under this lock."""
     if not len(ids):
         return
-    upto, band = _under_way(session, line_id)
-    first, before = _last(session, line_id, upto) or (int(ids[0]), b"")
+    upto, first, before = latest.upto, latest.first_id, latest.data
     came = len(before) // _PAIR_BYTES
-    if came >= _FULL:
+    if first is None or came >= _FULL:
         first, before = int(ids[0]), b""
     data = before + _bytes(np.column_stack((ids, hashes)))
     insert_rows(
@@ -82,7 +105,7 @@ def remember(
         if not upto and _waiting(session, line_id, first) >= FOLD * _PAIR_BYTES:
             upto = first
         if upto:
-            _fold(session, line_id, upto, band, came)
+            _fold(session, line_id, upto, latest.band, came)
 
 
 def forget(session: Session, line_id: int, entry: int, of: npt.NDArray[np.int64]) -> None:
@@ -94,16 +117,15 @@ def forget(session: Session, line_id: int, entry: int, of: npt.NDArray[np.int64]
         _leave_out(session, near, entry, near.c.line_id == line_id, near.c.band == band)
 
 
-def _under_way(session: Session, line_id: int) -> tuple[int, int]:
-    """Entries below which id are being folded, and the first band that does not have them yet; 0, 0 if none are."""
-    rows = session.execute(_UNDER_WAY, {"line": line_id})
-    return next(((upto, band) for upto, band in rows), (0, 0))
-
-
-def _last(session: Session, line_id: int, from_id: int) -> tuple[int, bytes] | None:
-    """The line's last row of latest entries, unless it is being folded."""
-    row = session.execute(_LAST, {"line": line_id, "from": from_id}).one_or_none()
-    return None if row is None else (row.first_id, row.data)
+def _latest(rows: Sequence[Any]) -> Latest:
+    """Of the rows of a line's latest entries, in order."""
+    if not rows:
+        return Latest()
+    last = rows[-1]
+    upto, band = last.upto or 0, last.band or 0
+    if last.first_id < upto:  # it is being folded
+        return Latest(upto=upto, band=band)
+    return Latest(first_id=last.first_id, data=last.data, upto=upto, band=band)
 
 
 def _waiting(session: Session, line_id: int, before: int) -> int:
@@ -145,17 +167,17 @@ def _put(session: Session, line_id: int, pairs: Pairs, low: int, high: int) -> N
     insert_rows(session, near, rows, known="append")
 
 
-def _recent(session: Session, line_id: int, before: int = _BEYOND) -> Pairs:
+def _recent(session: Session, line_id: int, before: int) -> Pairs:
     return _pairs(session.scalars(_RECENT, {"line": line_id, "before": before}))
 
 
 def _folded(session: Session, line_id: int, wanted: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
     if not len(wanted):
         return np.zeros((0, 3), np.int64)
-    # Written out, because 2,000 parameters take longer than what they ask for.
+    # Written out, because 2,000 parameters take longer than what they ask for; and as no statement that is remembered.
     listed = ",".join(map(str, wanted.tolist()))
-    query = text(f"SELECT band, data FROM near WHERE line_id = :line AND band IN ({listed})")  # noqa: S608  # numbers
-    found = session.execute(query, {"line": line_id}).all()
+    query = f"SELECT band, data FROM near WHERE line_id = {line_id:d} AND band IN ({listed})"  # noqa: S608  # numbers
+    found = session.exec_driver_sql(query).all()
     lengths = [len(data) // _PAIR_BYTES for _, data in found]
     column = np.repeat(np.array([band for band, _ in found], np.int64), lengths)
     return np.column_stack((column, _pairs(data for _, data in found)))

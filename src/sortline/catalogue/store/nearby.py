@@ -29,13 +29,15 @@ class Neighbourhood:
     """Entries that new pictures may be near.
 
     `candidates` are, for each new entry, older ones whose hash is alike, ascending; some are new themselves.
-    `members` and `phashes` tell of those the line had, `group_splits` which splits their groups have.
+    `members` and `phashes` tell of those the line had, `group_splits` which splits their groups have, `latest` where
+    the new ones are to be put.
     """
 
     candidates: Mapping[int, tuple[int, ...]]
     members: tuple[Member, ...]
     phashes: Mapping[int, bytes]
     group_splits: Mapping[int, frozenset[Split]]
+    latest: lookup.Latest
 
     def near(self, entry: int, board: Board) -> tuple[int, ...]:
         """Entries a new one is a near-duplicate of: one of each group, label and use, the oldest.
@@ -58,7 +60,7 @@ class Neighbourhood:
 
 def neighbourhood(session: Session, line_id: int, fresh: Mapping[int, bytes]) -> Neighbourhood:
     """What may be near new pictures of a line, `fresh`: their fingerprints by the id they are to have."""
-    candidates = _alike(session, line_id, fresh)
+    candidates, latest = _alike(session, line_id, fresh)
     old = sorted({entry for found in candidates.values() for entry in found} - set(fresh))
     members, phashes = _members(session, old)
     # Unless it was erased a moment ago.
@@ -72,12 +74,14 @@ def neighbourhood(session: Session, line_id: int, fresh: Mapping[int, bytes]) ->
         members=tuple(members),
         phashes={**phashes, **fresh},
         group_splits=_group_splits(session, line_id, groups),
+        latest=latest,
     )
 
 
-def add_near(session: Session, line_id: int, fresh: Mapping[int, bytes]) -> None:
+def add_near(session: Session, line_id: int, fresh: Mapping[int, bytes], latest: lookup.Latest) -> None:
     """The entries are found by later pictures that are near them."""
-    lookup.remember(session, line_id, np.fromiter(fresh, np.int64, len(fresh)), hashes(list(fresh.values())))
+    ids = np.fromiter(fresh, np.int64, len(fresh))
+    lookup.remember(session, line_id, ids, hashes(list(fresh.values())), latest)
 
 
 def forget_near(session: Session, line_id: int, entry: int, phash: bytes) -> None:
@@ -85,13 +89,16 @@ def forget_near(session: Session, line_id: int, entry: int, phash: bytes) -> Non
     lookup.forget(session, line_id, entry, hashes([phash]))
 
 
-def _alike(session: Session, line_id: int, fresh: Mapping[int, bytes]) -> dict[int, tuple[int, ...]]:
+def _alike(
+    session: Session, line_id: int, fresh: Mapping[int, bytes]
+) -> tuple[dict[int, tuple[int, ...]], lookup.Latest]:
     """For each new entry that has any, the older ones whose hash is alike, ascending; new ones among them."""
     own_ids, own_hashes = np.fromiter(fresh, np.int64, len(fresh)), hashes(list(fresh.values()))
     # One look-up for each new entry and band.
     wanted = bands(own_hashes).ravel()
     entry, own = np.repeat(own_ids, BANDS), np.repeat(own_hashes, BANDS)
-    rows = np.concatenate((lookup.sharing(session, line_id, wanted), np.column_stack((wanted, entry, own))))
+    stored, latest = lookup.sharing(session, line_id, wanted)
+    rows = np.concatenate((stored, np.column_stack((wanted, entry, own))))
     rows = rows[np.argsort(rows[:, 0], kind="stable")]
     column, ids, theirs = (np.ascontiguousarray(part) for part in rows.T)
     starts, counts = _ranges(column, wanted)
@@ -105,7 +112,7 @@ def _alike(session: Session, line_id: int, fresh: Mapping[int, bytes]) -> dict[i
         alike = np.bitwise_count((own[repeated] ^ theirs[place]).view(np.uint64)) <= MAX_HAMMING
         for one, other in zip(entry[repeated[alike]].tolist(), ids[place[alike]].tolist(), strict=True):
             found.setdefault(one, set()).add(other)
-    return {one: tuple(sorted(others)) for one, others in found.items()}
+    return {one: tuple(sorted(others)) for one, others in found.items()}, latest
 
 
 def _ranges(
