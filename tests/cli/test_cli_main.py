@@ -60,3 +60,16 @@ def test_help_needs_no_engine() -> None:
     )
     result = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=False)
     assert (result.stdout, result.stderr) == ("", "")
+
+
+@pytest.mark.parametrize(
+    "command", [("runs", "list"), ("models", "list"), ("review", "stats"), ("data", "versions")], ids=" ".join
+)
+def test_the_only_line_is_meant_where_none_is_named(sortline: Sortline, command: tuple[str, ...]) -> None:
+    """As soon as there are two, the command asks which, and names them."""
+    assert sortline(*command).returncode == 0
+    assert sortline("lines", "create", "returns").returncode == 0
+    asked = sortline(*command)
+    assert (asked.returncode, asked.stdout) == (1, "")
+    assert "--line NAME; there are returns, waste" in asked.stderr
+    assert sortline(*command, "--line", "returns").returncode == 0

@@ -10,8 +10,8 @@ from rich.table import Table
 from rich.text import Text
 
 from sortline.cli.data_import import AsJson
-from sortline.cli.data_versions import OfLine, Reference, console
-from sortline.cli.options import DataDir, settings
+from sortline.cli.data_versions import Reference, console
+from sortline.cli.options import DataDir, OfLine, line_name, settings
 
 if TYPE_CHECKING:
     from sortline.catalogue.version import Change, Diff
@@ -23,7 +23,7 @@ SHOWN = 20
 def diff(
     before: Reference,
     after: Reference,
-    line: OfLine,
+    line: OfLine = None,
     limit: Annotated[int, typer.Option(min=0, help="Changes to list.")] = SHOWN,
     as_json: AsJson = False,
     data_dir: DataDir = None,
@@ -37,6 +37,7 @@ def diff(
     from sortline.wiring import installation
 
     with installation(settings(data_dir=data_dir)) as ready, reading(ready.engine) as session:
+        line = line_name(ready.engine, line)
         line_id = get_line(session, line).id
         ends = [get_version(session, line_id, one) for one in (before, after)]
         found = changes.diff(session, ends[0], ends[1], limit=limit)

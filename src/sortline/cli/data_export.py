@@ -15,7 +15,7 @@ from rich.text import Text
 
 from sortline.catalogue.layouts.layout import Format
 from sortline.cli.data_import import AsJson, Contradiction
-from sortline.cli.options import DataDir, settings
+from sortline.cli.options import DataDir, OfLine, line_name, settings
 
 if TYPE_CHECKING:
     from sortline.flows.export import Exported
@@ -23,12 +23,10 @@ if TYPE_CHECKING:
 # Seconds between lines in a log.
 _LOG_S = 5.0
 
-OfLine = Annotated[str, typer.Option("--line", help="The line whose pictures are exported.")]
-
 
 def export(
     target: Annotated[Path, typer.Argument(help="The folder to make; it must be new or empty.")],
-    line: OfLine,
+    line: OfLine = None,
     as_: Annotated[
         Format,
         typer.Option(
@@ -57,6 +55,7 @@ def export(
     from sortline.wiring import installation
 
     with installation(settings(data_dir=data_dir)) as ready:
+        line = line_name(ready.engine, line)
         with reading(ready.engine) as session:
             line_id = get_line(session, line).id
             chosen = None if everything else get_version(session, line_id, version)

@@ -9,8 +9,8 @@ from rich.table import Table
 from rich.text import Text
 
 from sortline.cli.data_import import AsJson, Contradiction
-from sortline.cli.data_versions import OfLine, console
-from sortline.cli.options import DataDir, settings
+from sortline.cli.data_versions import console
+from sortline.cli.options import DataDir, OfLine, line_name, settings
 
 if TYPE_CHECKING:
     from sortline.catalogue.insights import Outliers, Spread
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 
 def insights(
-    line: OfLine,
+    line: OfLine = None,
     version: Annotated[
         str | None, typer.Option(help="A version's number or name.", show_default="the active one")
     ] = None,
@@ -38,6 +38,7 @@ def insights(
     from sortline.wiring import installation
 
     with installation(settings(data_dir=data_dir)) as ready, reading(ready.engine) as session:
+        line = line_name(ready.engine, line)
         line_id = get_line(session, line).id
         found = look(session, line_id, None if everything else get_version(session, line_id, version))
     if as_json:

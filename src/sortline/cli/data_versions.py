@@ -12,7 +12,7 @@ from rich.table import Table
 from rich.text import Text
 
 from sortline.cli.data_import import AsJson, Contradiction
-from sortline.cli.options import DataDir, settings
+from sortline.cli.options import DataDir, OfLine, line_name, settings
 from sortline.errors import SortlineError
 
 if TYPE_CHECKING:
@@ -22,7 +22,6 @@ if TYPE_CHECKING:
     from sortline.catalogue.version import Draft, Version
     from sortline.db.session import Session
 
-OfLine = Annotated[str, typer.Option("--line", help="The line.")]
 Reference = Annotated[str, typer.Argument(help="A version's number or name, or `active`.")]
 Name = Annotated[str | None, typer.Option(help="A name for the version.", show_default="v and its number")]
 Notes = Annotated[str, typer.Option(help="What it is good for.")]
@@ -47,7 +46,7 @@ class NoSuchImport(SortlineError):
         super().__init__(f"the line has no import {start}…; see: sortline data imports")
 
 
-def versions(line: OfLine, as_json: AsJson = False, data_dir: DataDir = None) -> None:
+def versions(line: OfLine = None, as_json: AsJson = False, data_dir: DataDir = None) -> None:
     """List a line's versions, newest first."""
     from sortline.catalogue.store.versions import active_version, list_versions
     from sortline.db.session import reading
@@ -55,6 +54,7 @@ def versions(line: OfLine, as_json: AsJson = False, data_dir: DataDir = None) ->
     from sortline.wiring import installation
 
     with installation(settings(data_dir=data_dir)) as ready, reading(ready.engine) as session:
+        line = line_name(ready.engine, line)
         line_id = get_line(session, line).id
         active = active_version(session, line_id)
         found = list(list_versions(session, line_id, limit=100_000).items)
@@ -76,7 +76,7 @@ def versions(line: OfLine, as_json: AsJson = False, data_dir: DataDir = None) ->
 
 
 def create(
-    line: OfLine,
+    line: OfLine = None,
     name: Name = None,
     notes: Notes = "",
     parent: Parent = None,
@@ -117,6 +117,7 @@ def create(
     from sortline.wiring import installation
 
     with installation(settings(data_dir=data_dir)) as ready:
+        line = line_name(ready.engine, line)
         engine = ready.engine
         with reading(engine) as session:
             line_id = get_line(session, line).id
@@ -137,7 +138,7 @@ def create(
 
 def restore(
     version: Reference,
-    line: OfLine,
+    line: OfLine = None,
     name: Name = None,
     notes: Notes = "",
     as_json: AsJson = False,
@@ -151,6 +152,7 @@ def restore(
     from sortline.wiring import installation
 
     with installation(settings(data_dir=data_dir)) as ready:
+        line = line_name(ready.engine, line)
         with reading(ready.engine) as session:
             line_id = get_line(session, line).id
             draft = _draft(session, line_id, name, notes, None)
@@ -158,7 +160,7 @@ def restore(
         _tell(ready.engine, line, flow.restore(ready.engine, line_id, draft, old), as_json=as_json)
 
 
-def activate(version: Reference, line: OfLine, data_dir: DataDir = None) -> None:
+def activate(version: Reference, line: OfLine = None, data_dir: DataDir = None) -> None:
     """Make a version the one the line works with."""
     from sortline.catalogue.store import versions as store
     from sortline.db.session import writing
@@ -166,6 +168,7 @@ def activate(version: Reference, line: OfLine, data_dir: DataDir = None) -> None
     from sortline.wiring import installation
 
     with installation(settings(data_dir=data_dir)) as ready, writing(ready.engine) as session:
+        line = line_name(ready.engine, line)
         found = store.get_version(session, get_line(session, line).id, version)
         store.activate(session, found, "cli")
     typer.echo(f"{line} works with version {found.number} ({found.name}) now.")

@@ -12,7 +12,7 @@ from rich.text import Text
 from sortline.cli.bundles import accuracy
 from sortline.cli.data_import import AsJson
 from sortline.cli.data_versions import console
-from sortline.cli.options import DataDir, settings
+from sortline.cli.options import DataDir, OfLine, line_name, settings
 
 if TYPE_CHECKING:
     from sortline.flows.bundles_of_line import Standing
@@ -22,7 +22,6 @@ if TYPE_CHECKING:
 
 app = typer.Typer(help="Models: the bundles of a line, and which is live.", no_args_is_help=True)
 
-OfLine = Annotated[str, typer.Option("--line", help="The line.")]
 Reference = Annotated[
     str, typer.Argument(help="A bundle's hash or its beginning, a name, or live, shadow, previous.")
 ]
@@ -32,7 +31,7 @@ _MOST = 500
 
 
 @app.command("list")
-def list_(line: OfLine, as_json: AsJson = False, data_dir: DataDir = None) -> None:
+def list_(line: OfLine = None, as_json: AsJson = False, data_dir: DataDir = None) -> None:
     """List the bundles that serve, served or could serve a line, newest first."""
     from sortline.db.session import reading
     from sortline.flows.bundles_of_line import list_standings
@@ -40,6 +39,7 @@ def list_(line: OfLine, as_json: AsJson = False, data_dir: DataDir = None) -> No
     from sortline.wiring import installation
 
     with installation(settings(data_dir=data_dir)) as ready, reading(ready.engine) as session:
+        line = line_name(ready.engine, line)
         line_id = get_line(session, line).id
         found = list_standings(session, line_id, ready.bundles_dir, limit=_MOST).items
     if as_json:
@@ -55,7 +55,7 @@ def list_(line: OfLine, as_json: AsJson = False, data_dir: DataDir = None) -> No
 
 
 @app.command("show")
-def show(model: Reference, line: OfLine, as_json: AsJson = False, data_dir: DataDir = None) -> None:
+def show(model: Reference, line: OfLine = None, as_json: AsJson = False, data_dir: DataDir = None) -> None:
     """Show a bundle as it stands to a line, and where it disagreed as its shadow."""
     from sortline.db.session import reading
     from sortline.flows.bundles_of_line import get_standing
@@ -64,6 +64,7 @@ def show(model: Reference, line: OfLine, as_json: AsJson = False, data_dir: Data
     from sortline.wiring import installation
 
     with installation(settings(data_dir=data_dir)) as ready:
+        line = line_name(ready.engine, line)
         record = _bundle(ready, line, model)
         with reading(ready.engine) as session:
             line_id = get_line(session, line).id
@@ -83,7 +84,7 @@ def show(model: Reference, line: OfLine, as_json: AsJson = False, data_dir: Data
 @app.command("promote")
 def promote(
     model: Reference,
-    line: OfLine,
+    line: OfLine = None,
     reason: Reason = "",
     run: Annotated[
         str | None, typer.Option(help="The run that speaks for it.", show_default="the newest")
@@ -102,6 +103,7 @@ def promote(
     from sortline.wiring import installation
 
     with installation(settings(data_dir=data_dir)) as ready:
+        line = line_name(ready.engine, line)
         record = _bundle(ready, line, model)
         with reading(ready.engine) as session:
             run_id, evidence = evidence_of(session, get_line(session, line).id, record.hash, run)
@@ -124,7 +126,7 @@ def promote(
 
 @app.command("rollback")
 def rollback(
-    line: OfLine,
+    line: OfLine = None,
     model: Annotated[
         str | None,
         typer.Argument(help="A bundle that was live.", show_default="the one before the live one"),
@@ -139,6 +141,7 @@ def rollback(
     from sortline.wiring import installation
 
     with installation(settings(data_dir=data_dir)) as ready:
+        line = line_name(ready.engine, line)
         named = _bundle(ready, line, model).hash if model not in (None, "previous", "live") else None
         with reading(ready.engine) as session:
             plan = flow.plan_rollback(session, line, named, who="cli", reason=reason)
@@ -152,7 +155,7 @@ def rollback(
 @app.command("shadow")
 def shadow(
     model: Reference,
-    line: OfLine,
+    line: OfLine = None,
     stop: Annotated[bool, typer.Option("--stop", help="It is the shadow no longer.")] = False,
     data_dir: DataDir = None,
 ) -> None:
@@ -162,6 +165,7 @@ def shadow(
     from sortline.wiring import installation
 
     with installation(settings(data_dir=data_dir)) as ready:
+        line = line_name(ready.engine, line)
         record = _bundle(ready, line, model)
         if not stop:
             flow.proven(record, ready.bundles_dir, ready.blobs)
@@ -178,7 +182,7 @@ def shadow(
 
 @app.command("ledger")
 def ledger(
-    line: OfLine,
+    line: OfLine = None,
     at: Annotated[datetime | None, typer.Option(help="Only what was live then (UTC).")] = None,
     as_json: AsJson = False,
     data_dir: DataDir = None,
@@ -190,6 +194,7 @@ def ledger(
     from sortline.wiring import installation
 
     with installation(settings(data_dir=data_dir)) as ready, reading(ready.engine) as session:
+        line = line_name(ready.engine, line)
         line_id = get_line(session, line).id
         if at is not None:
             entry = store.live_at(session, line_id, at.replace(tzinfo=at.tzinfo or UTC))

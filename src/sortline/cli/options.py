@@ -1,14 +1,17 @@
 """Options that several commands share, and the settings they make together with the environment."""
 
-from collections.abc import Container
+from collections.abc import Container, Sequence
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 from pydantic import ValidationError
 
 from sortline.errors import SortlineError
 from sortline.settings import Settings
+
+if TYPE_CHECKING:
+    from sqlalchemy import Engine
 
 DataDir = Annotated[
     Path | None,
@@ -35,12 +38,46 @@ Trust = Annotated[
 ]
 
 
+OfLine = Annotated[
+    str | None, typer.Option("--line", help="The line.", show_default="the only one, where there is one")
+]
+
+
+class LineNeeded(SortlineError):
+    """Several lines could be meant, or there is none."""
+
+    def __init__(self, known: Sequence[str]) -> None:
+        self.known = tuple(known)
+        named = f"say which line is meant, with --line NAME; there are {', '.join(known)}"
+        super().__init__(
+            named if known else "there is no line yet; create one with: sortline lines create NAME"
+        )
+
+
 class InvalidSetting(SortlineError):
     """A setting from the environment or the command line is out of range."""
 
     def __init__(self, name: str, problem: str) -> None:
         self.name, self.problem = name, problem
         super().__init__(f"{name} is not valid: {problem}. See docs/configuration.md.")
+
+
+def line_name(engine: "Engine", given: str | None) -> str:
+    """The line that a command is about: the one given, or the only one there is.
+
+    Raises:
+        LineNeeded: none is given, and there is not exactly one.
+    """
+    if given is not None:
+        return given
+    from sortline.db.session import reading
+    from sortline.lines.store import list_lines
+
+    with reading(engine) as session:
+        known = [line.name for line in list_lines(session)]
+    if len(known) != 1:
+        raise LineNeeded(known)
+    return known[0]
 
 
 def settings(**given: object) -> Settings:

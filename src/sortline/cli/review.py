@@ -14,8 +14,8 @@ from rich.table import Table
 from rich.text import Text
 
 from sortline.cli.data_import import AsJson
-from sortline.cli.data_versions import OfLine, console
-from sortline.cli.options import DataDir, settings
+from sortline.cli.data_versions import console
+from sortline.cli.options import DataDir, OfLine, line_name, settings
 from sortline.errors import SortlineError
 
 if TYPE_CHECKING:
@@ -66,7 +66,7 @@ class BadTable(SortlineError):
 
 @app.command("stats")
 def stats(
-    line: OfLine,
+    line: OfLine = None,
     days: Annotated[int, typer.Option(min=1, max=366, help="Of how many days, today included.")] = 30,
     as_json: AsJson = False,
     data_dir: DataDir = None,
@@ -79,6 +79,7 @@ def stats(
     from sortline.wiring import installation
 
     with installation(settings(data_dir=data_dir)) as ready, reading(ready.engine) as session:
+        line = line_name(ready.engine, line)
         found = review_figures(session, get_line(session, line).id, days=days)
     if as_json:
         typer.echo(stats_view(found).model_dump_json(indent=1))
@@ -88,7 +89,7 @@ def stats(
 
 @app.command("export")
 def export(
-    line: OfLine,
+    line: OfLine = None,
     state: Annotated[Exported, typer.Option(help="open, disputed, done or unusable.")] = Exported.OPEN,
     output: Annotated[
         Path | None, typer.Option("--output", "-o", help="The CSV file.", show_default="standard output")
@@ -102,6 +103,7 @@ def export(
     from sortline.wiring import installation
 
     with installation(settings(data_dir=data_dir)) as ready:
+        line = line_name(ready.engine, line)
         out = nullcontext(sys.stdout) if output is None else output.open("w", encoding="utf-8", newline="")
         with out as file:
             table = csv.DictWriter(file, COLUMNS)
@@ -114,7 +116,7 @@ def export(
 
 @app.command("label")
 def label(
-    line: OfLine,
+    line: OfLine = None,
     table: Annotated[
         Path | None,
         typer.Option("--from", help="A CSV file with `item` and `label`.", show_default="asks, key by key"),
@@ -130,6 +132,7 @@ def label(
     from sortline.wiring import installation
 
     with installation(settings(data_dir=data_dir)) as ready:
+        line = line_name(ready.engine, line)
         if table is None:
             from sortline.cli.review_keys import by_keys
 

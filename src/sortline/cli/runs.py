@@ -8,8 +8,8 @@ from rich.table import Table
 from rich.text import Text
 
 from sortline.cli.data_import import AsJson
-from sortline.cli.data_versions import OfLine, console
-from sortline.cli.options import DataDir, settings
+from sortline.cli.data_versions import console
+from sortline.cli.options import DataDir, OfLine, line_name, settings
 from sortline.errors import SortlineError
 
 if TYPE_CHECKING:
@@ -39,7 +39,7 @@ class NoSuchRun(SortlineError):
 
 @app.command("list")
 def list_(
-    line: OfLine,
+    line: OfLine = None,
     limit: Annotated[int, typer.Option(min=1, max=500, help="How many at most.")] = 50,
     as_json: AsJson = False,
     data_dir: DataDir = None,
@@ -53,6 +53,7 @@ def list_(
     from sortline.wiring import installation
 
     with installation(settings(data_dir=data_dir)) as ready, reading(ready.engine) as session:
+        line = line_name(ready.engine, line)
         page = list_runs(session, get_line(session, line).id, limit=limit)
         views = run_views(session, line, page.items)
     if as_json:
@@ -71,12 +72,13 @@ def list_(
 
 
 @app.command("show")
-def show(line: OfLine, run: RunId = None, as_json: AsJson = False, data_dir: DataDir = None) -> None:
+def show(line: OfLine = None, run: RunId = None, as_json: AsJson = False, data_dir: DataDir = None) -> None:
     """Show a run: its data, its candidate, every check behind the verdict, and what to do next."""
     from sortline.cli.run_report import detail_of, tell
     from sortline.wiring import installation
 
     with installation(settings(data_dir=data_dir)) as ready:
+        line = line_name(ready.engine, line)
         detail = detail_of(ready.engine, line, _found(ready, line, run))
     if as_json:
         typer.echo(detail.model_dump_json(indent=1))
@@ -86,7 +88,7 @@ def show(line: OfLine, run: RunId = None, as_json: AsJson = False, data_dir: Dat
 
 @app.command("log")
 def log(
-    line: OfLine,
+    line: OfLine = None,
     run: RunId = None,
     follow: Annotated[bool, typer.Option("--follow", "-f", help="Go on until the run ends.")] = False,
     data_dir: DataDir = None,
@@ -96,17 +98,19 @@ def log(
     from sortline.wiring import installation
 
     with installation(settings(data_dir=data_dir)) as ready:
+        line = line_name(ready.engine, line)
         print_log(ready.engine, _found(ready, line, run).job.id, follow=follow)
 
 
 @app.command("cancel")
-def cancel(line: OfLine, run: RunId = None, data_dir: DataDir = None) -> None:
+def cancel(line: OfLine = None, run: RunId = None, data_dir: DataDir = None) -> None:
     """End a run: at once where it waits, within a second where it runs. One that has ended stays as it is."""
     from sortline.db.session import writing
     from sortline.flows.runs import cancel_run
     from sortline.wiring import installation
 
     with installation(settings(data_dir=data_dir)) as ready:
+        line = line_name(ready.engine, line)
         found = _found(ready, line, run)
         with writing(ready.engine) as session:
             state = cancel_run(session, found.run.line_id, found.run.id)
@@ -115,7 +119,7 @@ def cancel(line: OfLine, run: RunId = None, data_dir: DataDir = None) -> None:
 
 @app.command("report")
 def report(
-    line: OfLine,
+    line: OfLine = None,
     run: RunId = None,
     output: Annotated[
         Path | None,
@@ -131,6 +135,7 @@ def report(
     from sortline.wiring import installation
 
     with installation(settings(data_dir=data_dir)) as ready:
+        line = line_name(ready.engine, line)
         found = _found(ready, line, run).run
         content = ready.blobs.get(found.artefact(file).sha256)
     place = (output or Path(f"{line}-{found.id[:_SHOWN]}-{file.replace('/', '-')}")).absolute()
