@@ -222,6 +222,11 @@ def test_what_was_drawn_by_lot_keeps_its_turn(waiting: Queue) -> None:
         session.execute(update(review_items).where(review_items.c.id == lot).values(reason="sampled"))
     assert [each.item.id for each in similar(waiting.engine, waiting.line_id, one, limit=10)] == [near]
     assert {each.item.id for each in similar(waiting.engine, waiting.line_id, lot, limit=10)} == {one, near}
+    assert [kind.size for kind in kinds(waiting.engine, waiting.line_id, limit=5)] == [2]
+    assert set(take(waiting, "ada", class_name="Glass")) == {one, near}
+    assert take(waiting, "bob", class_name="Glass", reason="sampled") == [lot]
+    assert take(waiting, "bob", class_name="Glass") == []
+    assert take(waiting, "bob") == [lot]
 
 
 def test_what_looks_alike_is_found_and_counted(waiting: Queue) -> None:

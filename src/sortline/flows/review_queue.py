@@ -101,8 +101,8 @@ def lease_next(
 def similar(engine: Engine, line_id: int, item_id: str, *, limit: int) -> list[Similar]:
     """The waiting items that look most like this one, the nearest first; itself is not among them.
 
-    Looked for in the clusters nearest to it. Nothing for a picture that no bundle has seen. What was drawn by lot keeps
-    its turn: labelled for its looks it would no longer tell how good the answers are.
+    Looked for in the clusters nearest to it. Nothing for a picture that no bundle has seen. What was drawn by lot is in
+    no cluster and keeps its turn.
 
     Raises:
         UnknownItem: the line has no such item.
@@ -114,13 +114,12 @@ def similar(engine: Engine, line_id: int, item_id: str, *, limit: int) -> list[S
         if place is None:
             return []
         space, vector = place
-        # Some fall out below: itself, and those drawn by lot, which are few.
-        near = _nearest(session, clusters.clusters_of(session, line_id, space), vector, 2 * limit + 1)
+        near = _nearest(session, clusters.clusters_of(session, line_id, space), vector, limit + 1)
         found = items.get_items(session, line_id, [one for one, _ in near])
     alike = [
         Similar(item=found[one], similarity=likeness)
         for one, likeness in near
-        if one != item.id and one in found and found[one].waiting and found[one].reason != Reason.SAMPLED
+        if one != item.id and one in found and found[one].waiting
     ]
     return alike[:limit]
 
@@ -160,7 +159,7 @@ def gather_next(engine: Engine, stop: Event) -> bool:
 
 
 def gather(engine: Engine, line_id: int, *, most: int = _AT_ONCE) -> int:
-    """How many of a line's waiting items that were in no cluster are in one now, at most `most`.
+    """How many of a line's waiting items of which it was not known have their cluster now, or none; at most `most`.
 
     Done a little whenever somebody asks for the queue, so that what is new is in order without a worker, too.
     """
@@ -172,15 +171,17 @@ def gather(engine: Engine, line_id: int, *, most: int = _AT_ONCE) -> int:
         loose = clusters.loose_items(session, line_id, most, lock=True)
         seen = embeddings_of(session, [item.image_sha256 for item in loose])
         spaces = _spaces(session, {bundle for bundle, _ in seen.values()})
+        # What was drawn by lot is of no kind: labelled for its looks it would no longer tell how good the answers are.
+        alike = [item for item in loose if item.image_sha256 in seen and item.reason != Reason.SAMPLED]
         by_space: dict[tuple[str, int], list[clusters.Loose]] = {}
-        for item in loose:
-            if item.image_sha256 in seen:
-                bundle, data = seen[item.image_sha256]
-                by_space.setdefault((spaces[bundle], len(data)), []).append(item)
-        for (space, _), alike in by_space.items():
-            _join(session, line_id, space, alike, {sha: data for sha, (_, data) in seen.items()})
+        for item in alike:
+            bundle, data = seen[item.image_sha256]
+            by_space.setdefault((spaces[bundle], len(data)), []).append(item)
+        for (space, _), together in by_space.items():
+            _join(session, line_id, space, together, {sha: data for sha, (_, data) in seen.items()})
+        joined = {item.id for item in alike}
         items.change_items(
-            session, [{"id": one.id, "cluster_id": 0} for one in loose if one.image_sha256 not in seen]
+            session, [{"id": one.id, "cluster_id": 0} for one in loose if one.id not in joined]
         )
     return len(loose)
 

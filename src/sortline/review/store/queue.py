@@ -11,6 +11,7 @@ from typing import Any
 from sqlalchemy import Select, bindparam, exists, or_, select, update
 
 from sortline.db.session import Session
+from sortline.engine.routing import Reason
 from sortline.review.item import ReviewItem
 from sortline.review.outcome import OPINIONS
 from sortline.review.store.items import of_line
@@ -37,7 +38,11 @@ _LEASE = (
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Wanted:
-    """Which items a person asks for: of one reason, one answered class, one cluster, of the control share or not."""
+    """Which items a person asks for: of one reason, one answered class, one cluster, of the control share or not.
+
+    What was drawn by lot from the accepted is given in its turn, or by that reason, but not for its class: labelled for
+    what it was taken for it would no longer tell how good the answers are.
+    """
 
     reason: str | None = None
     class_name: str | None = None
@@ -57,7 +62,8 @@ class Wanted:
             (self.cluster_id, item.cluster_id),
             (self.control, item.control),
         )
-        return item.waiting and all(asked in (None, found) for asked, found in pairs)
+        passed_over = item.reason == Reason.SAMPLED and self.class_name is not None and self.reason is None
+        return item.waiting and not passed_over and all(asked in (None, found) for asked, found in pairs)
 
 
 def held(
@@ -112,6 +118,8 @@ def release(session: Session, line_id: int, item_ids: Iterable[str], who: str, n
 def _waiting(asked: tuple[str, ...]) -> Select[Any]:
     """What waits, the first in the queue first; `asked` are the columns whose values somebody named."""
     named = [_columns[name] == bindparam(name, type_=_columns[name].type) for name in asked]
+    if "class_name" in asked and "reason" not in asked:
+        named.append(_columns.reason != Reason.SAMPLED)
     query = select(review_items).where(_columns.line_id == bindparam("line"), IS_WAITING, *named)
     return query.order_by(_columns.priority.desc(), _columns.id.desc()).limit(bindparam("most"))
 
