@@ -12,7 +12,7 @@ from safetensors.torch import load_file  # noqa: E402  # only where torch is ins
 
 from sortline.training.backbones import UnfitBackbone, UnknownBackbone, build_network, resolve  # noqa: E402
 from sortline.training.recipe import FinetuneRecipe, InvalidRecipe  # noqa: E402
-from sortline.training.weights import HubUnreachable, UnfitWeights, start_network  # noqa: E402
+from sortline.training.weights import HubUnreachable, UnfitWeights, check_start, start_network  # noqa: E402
 from tests.training_photos import TINY, saved_weights  # noqa: E402
 
 
@@ -46,14 +46,27 @@ def test_files_that_do_not_fit_are_named(
         file.write_bytes(content)
     recipe = dataclasses.replace(TINY, backbone=backbone, weights=str(file))
 
-    with pytest.raises(UnfitWeights, match=rf"backbone\.safetensors does not fit {backbone}: .*{says}"):
-        start_network(recipe, 2, None)
+    # Before anything is decoded, and again where training begins.
+    for begin in (check_start, start_network):
+        with pytest.raises(UnfitWeights, match=rf"backbone\.safetensors does not fit {backbone}: .*{says}"):
+            begin(recipe, 2, None)
 
 
 def test_a_file_that_is_not_there_is_named() -> None:
     """It may lie on another machine."""
     with pytest.raises(UnfitWeights, match="there is no such file"):
         start_network(dataclasses.replace(TINY, weights="/nowhere/w.safetensors"), 2, None)
+
+
+def test_what_training_can_start_from_is_told_without_photos(tmp_path: Path) -> None:
+    """Nor is anything downloaded for that; an ONNX file needs photos, and is looked at once there are some."""
+    onnx = tmp_path / "network.onnx"
+    onnx.write_bytes(b"looked at later")
+    for weights in ("none", "hub", str(saved_weights(tmp_path)), str(onnx)):
+        check_start(dataclasses.replace(TINY, weights=weights), 2, None)
+    onnx.unlink()
+    with pytest.raises(UnfitWeights, match="there is no such file"):
+        check_start(dataclasses.replace(TINY, weights=str(onnx)), 2, None)
 
 
 def test_a_hub_out_of_reach_says_what_to_do(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 from contextlib import suppress
 from datetime import timedelta
@@ -83,6 +84,8 @@ class OwnWorker:
     def _work(self) -> None:
         from sortline.cli.worker import NICENESS, work_until
 
+        # How a job ends is told by the command that waits for it.
+        logging.getLogger("sortline.jobs.worker").setLevel(logging.ERROR)
         with suppress(AttributeError, OSError):
             os.nice(NICENESS)  # as any worker
         self.here = True

@@ -73,7 +73,7 @@ def made_by_finetune(
         SortlineError: the recipe cannot be followed; see `training.finetune`.
     """
     try:
-        from sortline.training import backbones, export
+        from sortline.training import backbones, export, weights
         from sortline.training.finetune import finetune
     except ModuleNotFoundError as error:
         raise TrainingExtraMissing from error
@@ -82,6 +82,9 @@ def made_by_finetune(
         recipe = follow_live(recipe, manifest.recipe, manifest.preprocessing)
     recipe = backbones.resolve(recipe)
     keeper = _Keeper(ask.engine, ask.blobs, run, work, context)
+    start = base.bundle.model_path if recipe.weights == "live" else None
+    if not keeper.begun:
+        weights.check_start(recipe, len(data.classes), start)
     data = _readable(ask, data, context)
     photos = {part: _photos(ask, data, part, recipe, run, keeper) for part in (TRAIN, VALIDATION)}
     keeper.fetch()
@@ -90,7 +93,7 @@ def made_by_finetune(
         photos[VALIDATION],
         classes=len(data.classes),
         recipe=recipe,
-        weights=base.bundle.model_path if recipe.weights == "live" else None,
+        weights=start,
         work=work,
         observe=keeper,
     )
@@ -152,6 +155,12 @@ class _Keeper:
         )
         if moment.ended:
             self._keep(moment)
+
+    @property
+    def begun(self) -> bool:
+        """Whether there is a checkpoint to go on from: then what it started from is needed no more."""
+        with reading(self.engine) as session:
+            return CHECKPOINT in store.get_run(session, self.run.id).artefacts
 
     def fetch(self) -> None:
         """The newest checkpoint lies in the work folder: what this worker left there, or another's from its blob."""

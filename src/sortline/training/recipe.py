@@ -292,7 +292,9 @@ def follow_live(
         )
     if recipe.backbone not in (FinetuneRecipe().backbone, backbone):
         raise InvalidRecipe(
-            "backbone", f"is {recipe.backbone}, and the live bundle's weights are of {backbone}"
+            "backbone",
+            f"is {recipe.backbone}, and the live bundle's weights are of {backbone}; for another network "
+            'name other weights: "hub", "none" or a file',
         )
     return dataclasses.replace(
         recipe,

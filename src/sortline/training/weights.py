@@ -55,18 +55,44 @@ def start_network(
         return build_network(recipe, classes)
     if recipe.weights == "hub":
         return _from_hub(recipe, classes)
-    if recipe.weights == "live" and file is None:
-        raise InvalidRecipe("weights", "are the live bundle's, and there is none; name others")
-    file = file if file is not None and recipe.weights == "live" else Path(recipe.weights)
+    file = _named(recipe, file)
     if file.suffix == ".onnx":
         return _from_onnx(recipe, classes, file, photos)
     return _from_file(recipe, classes, file)
 
 
-def _from_hub(recipe: FinetuneRecipe, classes: int) -> nn.Module:
+def check_start(recipe: FinetuneRecipe, classes: int, file: Path | None) -> None:
+    """Nothing, where `start_network` would begin, as far as that can be told without photos and without a download.
+
+    Raises:
+        UnknownBackbone, UnfitBackbone, UnfitWeights, InvalidRecipe: as `start_network`.
+    """
+    if recipe.weights == "hub":
+        _check_hub(recipe, classes)
+    elif recipe.weights != "none" and (named := _named(recipe, file)).suffix == ".onnx":
+        build_network(recipe, classes)
+        if not named.is_file():
+            raise UnfitWeights(named, recipe.backbone, "there is no such file")
+    else:
+        start_network(recipe, classes, file)
+
+
+def _named(recipe: FinetuneRecipe, live: Path | None) -> Path:
+    if recipe.weights != "live":
+        return Path(recipe.weights)
+    if live is None:
+        raise InvalidRecipe("weights", "are the live bundle's, and there is none; name others")
+    return live
+
+
+def _check_hub(recipe: FinetuneRecipe, classes: int) -> None:
     build_network(recipe, classes)  # What is wrong with the recipe is not the hub's fault.
     if not timm.models.is_model_pretrained(recipe.backbone):
         raise UnfitBackbone(recipe.backbone, 'timm has no weights for it; give weights = "none" or a file')
+
+
+def _from_hub(recipe: FinetuneRecipe, classes: int) -> nn.Module:
+    _check_hub(recipe, classes)
     try:
         return create(recipe, classes, pretrained=True)
     except (OSError, httpx.HTTPError) as error:
