@@ -189,6 +189,19 @@ def test_without_enough_data_nothing_is_started(server: RunningServer) -> None:
     assert "1 class with training pictures, and two are needed" in refused["detail"]
 
 
+def test_pictures_that_are_not_for_training_are_told_of(server: RunningServer) -> None:
+    """Else nobody would see why labelled pictures are not enough."""
+    line = CatalogueLine(server, "Red", "Blue")
+    for seed, colour in enumerate(("Red", "Blue")):
+        line.add(colour, seed, split="validation")
+    line.post("/versions", 201, json={"from": "staged"})
+    refused = line.post("/runs", 409, json={})
+    assert (
+        "no classes with training pictures, and two are needed; 2 pictures are for validation"
+        in refused["detail"]
+    )
+
+
 @pytest.mark.parametrize("kinds", [["finetune", "train"], ["train"], None], ids=["able", "unable", "older"])
 def test_a_fine_tune_is_refused_where_no_worker_can_do_it(
     line: CatalogueLine, monkeypatch: pytest.MonkeyPatch, kinds: list[str] | None

@@ -50,7 +50,9 @@ def check_version(session: Session, line_id: int, version: int | str | None) -> 
     found = get_version(session, line_id, version)
     counts = version_summary(session, found.id).counts
     there = {class_id for (class_id, split), count in counts.items() if count and split is Split.TRAIN}
-    _require_two(session, line_id, there, "label pictures of another class and make a version of them")
+    held_out = sum(count for (_, split), count in counts.items() if split in (Split.VALIDATION, Split.TEST))
+    advice = "label pictures of another class and make a version of them"
+    _require_two(session, line_id, there, advice, held_out=held_out)
 
 
 def check_labelled(session: Session, line_id: int) -> None:
@@ -64,8 +66,7 @@ def check_labelled(session: Session, line_id: int) -> None:
             "no picture is labelled yet; send pictures with their classes (class_names), or class folders in a ZIP "
             "(data_zip), or label those that wait for review"
         )
-    labelled = set(labelled_classes(session, line_id))
-    _require_two(session, line_id, labelled, "send pictures of another class")
+    _require_two(session, line_id, labelled_classes(session, line_id), "send pictures of another class")
 
 
 def waits_for_version(session: Session, line_id: int) -> bool:
@@ -88,11 +89,13 @@ def labelled_classes(session: Session, line_id: int) -> set[int]:
     return {class_id for (class_id, _), count in counts.items() if count and class_id is not None}
 
 
-def _require_two(session: Session, line_id: int, there: set[int | None] | set[int], advice: str) -> None:
+def _require_two(
+    session: Session, line_id: int, there: Iterable[int | None], advice: str, *, held_out: int = 0
+) -> None:
     live = live_bundles(session).get(line_id)
     remembered = set(class_ids(session, line_id, live.classes).values()) if live else set()
     found = len({one for one in there if one is not None} | remembered)
     if found < 2:
-        raise NothingToTrain(
-            f"{found or 'no'} class{'' if found == 1 else 'es'} with training pictures, and two are needed; {advice}"
-        )
+        held = f"; {held_out} pictures are for validation or test alone" if held_out else ""
+        classes = f"{found or 'no'} class{'' if found == 1 else 'es'}"
+        raise NothingToTrain(f"{classes} with training pictures, and two are needed{held}; {advice}")
