@@ -17,7 +17,9 @@ def test_import_measures_and_registers(sortline: Sortline, tmp_path: Path) -> No
     assert first[0] == "signed-bgr-crop"
     assert "100.0" in first
     assert "It reads pictures as signed-bgr-crop" in done.stdout
-    assert "sortline models promote" in done.stdout
+    promote = done.stdout.splitlines()[-1].partition(": sortline ")[2]
+    typed = promote.replace("LINE", "waste").replace("WHY", "theirs").split()
+    assert sortline(*typed).returncode == 0
     assert "trying 20 ways" in done.stderr
     card = sortline("bundles", "show", "theirs").stdout
     assert "made elsewhere" in card

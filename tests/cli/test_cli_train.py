@@ -89,7 +89,9 @@ def test_a_run_is_done_here_where_no_worker_runs(
     assert f"sortline models promote {run['bundle']['hash'][:12]} --line colours" in shown
     log = sortline("runs", "log", *OF, **url).stdout
     assert run["verdict"]["text"] in log
-    assert log.rstrip().endswith(f"done: the candidate is {run['bundle']['name']} {run['bundle']['hash'][:12]}")
+    assert log.rstrip().endswith(
+        f"done: the candidate is {run['bundle']['name']} {run['bundle']['hash'][:12]}"
+    )
     place = sortline("runs", "report", *OF, "--output", "report.html", **url).stdout.strip()
     assert Path(place) == tmp_path / "report.html"
     assert "<html" in Path(place).read_text(encoding="utf-8")

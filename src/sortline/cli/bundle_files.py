@@ -74,7 +74,9 @@ def import_(
             with writing(ready.engine) as session:
                 add_candidate(session, get_line(session, line).id, record.hash, who="cli")
     typer.echo(f"{record.name} {record.hash} is known here now.")
-    typer.echo(f"To make it live: sortline models promote {record.hash[:12]} --line {line or 'LINE'}")
+    # No run has compared it with what is live.
+    promote = f"sortline models promote {record.hash[:12]} --line {line or 'LINE'} --force --reason WHY"
+    typer.echo(f"To make it live: {promote}")
 
 
 def export(

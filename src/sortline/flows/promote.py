@@ -40,7 +40,8 @@ class NoEvidence(SortlineError):
     def __init__(self, bundle: str, reason: str) -> None:
         self.bundle, self.reason = bundle, reason
         super().__init__(
-            f"The bundle {bundle[:12]} is not promoted: {reason}. Promote one that passed, or force it and say why."
+            f"The bundle {bundle[:12]} is not promoted: {reason}. Promote one that passed, or force it and say "
+            "why (--force --reason WHY; over HTTP force and reason)."
         )
 
 
