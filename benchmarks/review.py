@@ -1,4 +1,5 @@
-"""The review queue at a million items: the next page, a decision, an undo, a look for what is similar, the figures.
+"""The review queue at a million items: the next page, a decision, an undo, a look for what is similar, the kinds
+of things that wait, the figures.
 
     python benchmarks/review.py [--quick] [--database-url URL] [--items 1000000]
 
@@ -140,6 +141,9 @@ def timed(server: RunningServer, queue: Queue, rounds: int) -> dict[str, Cost]:
         found = client.ask("GET", f"{queue.line}/{queue.drawn[place]}/similar?limit=50", queue.keys[0])
         assert len(found["items"]) == 50
 
+    def kinds(_: int) -> None:
+        assert len(client.ask("GET", f"{queue.line}/clusters?limit=20", queue.keys[0])["clusters"]) == 20
+
     def figures(_: int) -> None:
         assert client.ask("GET", f"{queue.line}/stats", queue.keys[0])["waiting"]
 
@@ -162,6 +166,7 @@ def timed(server: RunningServer, queue: Queue, rounds: int) -> dict[str, Cost]:
         "undo": costs(back, rounds),
         "next": costs(page, rounds),
         "similar": costs(alike, rounds),
+        "clusters": costs(kinds, max(5, rounds // 10)),
         "stats": costs(figures, rounds),
     }
 
