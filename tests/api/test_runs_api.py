@@ -212,7 +212,7 @@ def test_a_fine_tune_is_refused_where_no_worker_can_do_it(
     with writing(engine) as session:
         worker_store.beat(session, worker, kinds)
     unable = kinds == ["train"]
-    answer = line.post("/runs", 501 if unable else 202, json={"method": "finetune"})
+    answer = line.post("/runs", 409 if unable else 202, json={"method": "finetune"})
     line.post("/runs", 202, json={"method": "probe"})
     with writing(engine) as session:
         worker_store.sign_off(session, worker)
@@ -229,7 +229,7 @@ def test_without_a_worker_a_fine_tune_is_refused_where_one_would_be_of_this_mach
     """An SQLite database has its worker here; one of PostgreSQL may come with PyTorch from anywhere."""
     monkeypatch.setattr("sortline.flows.trainable.can_finetune", lambda: False)
     here = line.server.services.engine.dialect.name == "sqlite"
-    line.post("/runs", 501 if here else 202, json={"method": "finetune"})
+    line.post("/runs", 409 if here else 202, json={"method": "finetune"})
 
 
 def test_a_run_at_work_is_shown_and_cancelled(working: Working) -> None:

@@ -35,7 +35,7 @@ def test_doctor_finds_a_whole_installation_well(sortline: Sortline, tmp_path: Pa
     """All good: exit code 0, the runtimes with their speed, and nothing was made by looking."""
     result = sortline("doctor")
     assert result.returncode == 0, result.stdout
-    for told in ("onnxruntime", "pictures/s", "cores", "free", "SQLite"):
+    for told in ("onnxruntime", "fine-tunes", "pictures/s", "cores", "free", "SQLite"):
         assert told in result.stdout
     assert "✗" not in result.stdout
     assert not (tmp_path / "data").exists()

@@ -174,7 +174,7 @@ PROBLEMS: dict[type[SortlineError], tuple[int, str]] = {
     MergeConflicts: (409, "merge-conflicts"),
     VersionBusy: (409, "version-busy"),
     MissingParquet: (501, "missing-parquet"),
-    TrainingExtraMissing: (501, "missing-training"),
+    TrainingExtraMissing: (409, "missing-training"),
     NoRoom: (507, "no-room"),
     UnknownJob: (404, "unknown-job"),
     UnknownRun: (404, "unknown-run"),

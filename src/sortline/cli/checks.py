@@ -23,6 +23,7 @@ from sortline.engine.choice import RuntimeUnavailable, candidates, choose
 from sortline.engine.packaged import packaged_bundles
 from sortline.errors import SortlineError
 from sortline.settings import Settings, available_cores
+from sortline.training.extra import can_finetune
 
 NEEDED_DISK = 1024**3
 State = Literal["good", "absent", "broken"]
@@ -75,6 +76,11 @@ def packages() -> Iterator[Finding]:
         yield Finding(what="HEIC", says=f"pillow-heif {found}")
     else:
         yield Finding(what="HEIC", says="not read; to read it: pip install pillow-heif", state="absent")
+    if can_finetune():
+        yield Finding(what="fine-tunes", says=f"PyTorch {_version('torch')}, timm {_version('timm')}")
+    else:
+        says = "no PyTorch; to train whole networks: pip install 'sortline[train]'"
+        yield Finding(what="fine-tunes", says=says, state="absent")
 
 
 def machine() -> Finding:
