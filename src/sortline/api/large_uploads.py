@@ -49,8 +49,8 @@ class MissingFile(SortlineError):
         self.fields, self.found = tuple(fields), tuple(found)
         there = ", ".join(repr(name[:40]) for name in self.found[:5]) or "none"
         super().__init__(
-            f"No file in a field that is read here: send it as {' or '.join(map(repr, fields))} (found: {there}); "
-            f"with curl: -F {self.fields[0]}=@PATH"
+            f"No file in a field that is read here: send it as a file in {' or '.join(map(repr, self.fields[:2]))} "
+            f"(found: {there}); with curl: -F {self.fields[0]}=@PATH"
         )
 
 
