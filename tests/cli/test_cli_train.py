@@ -144,6 +144,19 @@ main()
 
 
 @pytest.mark.usefixtures("drawn")
+def test_what_ended_runs_worked_on_goes_without_a_worker_too(sortline: Sortline, tmp_path: Path) -> None:
+    """The command that did a run tidies up behind it, and behind those before."""
+    run = sortline("train", *OF, "--no-wait").stdout.strip()
+    work = tmp_path / "data" / "runs" / run / "work"
+    work.mkdir(parents=True)
+    assert sortline("runs", "cancel", run, *OF).returncode == 0
+    failed = sortline("train", *OF)
+    assert failed.returncode == 1
+    assert failed.stderr.count("failed") == 0, "it is told once, on stdout"
+    assert not work.exists()
+
+
+@pytest.mark.usefixtures("drawn")
 def test_a_fine_tune_without_pytorch_is_refused_at_once(sortline: Sortline, tmp_path: Path) -> None:
     """With the command that installs it for this very Python; nothing is queued."""
     blocked = tmp_path / "blocked"

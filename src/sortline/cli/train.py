@@ -1,6 +1,7 @@
 """`sortline train`: a run from labelled pictures to a compared candidate, done here if no worker is running."""
 
 import tomllib
+from contextlib import suppress
 from pathlib import Path
 from threading import Event
 from typing import TYPE_CHECKING, Annotated, Any
@@ -128,6 +129,7 @@ def _done(ready: "Installation", line: "Line", begun: "RunState", *, as_json: bo
     """Shows the run until it ends; exit code 0 only where it has succeeded."""
     from sortline.cli.own_worker import OwnWorker
     from sortline.cli.run_progress import follow_run
+    from sortline.flows.scratch import sweep_runs
     from sortline.jobs.job import State
 
     with stopped_by_signals() as stop, OwnWorker(ready) as worker:
@@ -136,6 +138,9 @@ def _done(ready: "Installation", line: "Line", begun: "RunState", *, as_json: bo
         ended = follow_run(ready.engine, line.id, begun.run.id, stop, check=worker.check)
     if not ended.job.ended:
         _stopped(ready, line, ended, worker, stop)
+    if worker.here:
+        with suppress(SortlineError):  # as a worker that stays does now and then; the next one tries again
+            sweep_runs(ready.engine, ready.blobs, ready.runs_dir)
     _tell(ready, line, ended, as_json=as_json)
     code = 0 if ended.job.state is State.SUCCEEDED else 1
     worker.leave(code)
