@@ -176,7 +176,7 @@ def import_rate(photos_dir: Path, data_dir: Path, database_url: str | None) -> t
         with writing(ready.engine) as session:
             line = lines.create_line(session, f"bench-{time.time_ns()}")
             begun_import = start_import(session, line.id, source, Options(version=False), "benchmark")
-        tools = Tools(engine=ready.engine, blobs=ready.blobs, trained=lambda _: None)
+        tools = Tools(engine=ready.engine, blobs=ready.blobs, trained=lambda _: lambda _: None)
         with _transactions(ready.engine) as spent:
             begun = time.perf_counter()
             done = run_import(tools, begun_import.id, source=source)

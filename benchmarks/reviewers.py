@@ -113,7 +113,7 @@ def review(url: str, folder: Path, *, count: int, people: int, kills: int) -> Ca
 def at_work(url: str, folder: Path, line_id: int, who: str) -> None:
     """One person, until nothing waits. A database that is busy is asked again, as any client does on a 503."""
     engine, chance = connect(url), random.Random(who)
-    tools = Tools(engine=engine, blobs=LocalBlobs(folder / "blobs"), trained=lambda _: None)
+    tools = Tools(engine=engine, blobs=LocalBlobs(folder / "blobs"), trained=lambda _: lambda _: None)
     while True:
         try:
             if not _turn(tools, line_id, who, chance):
