@@ -39,9 +39,7 @@ def test_equally_good_is_promoted() -> None:
     equal = judged(compare(*with_counts(900, 20, 20, 60)))
 
     assert equal.promote
-    assert equal.text.startswith(
-        "promote: 92.0 % right on 1,000 photos, as often as what is live (0.0 points"
-    )
+    assert equal.text.startswith("promote: 92.0 % right on 1,000 photos, as often as what is live (0.0 points")
 
     fewer = judged(compare(*with_counts(900, 20, 21, 59)))
 
@@ -151,19 +149,6 @@ def test_a_new_class_needs_evidence() -> None:
 
     poor = judged(with_new_class(support=10, found=4))
     assert poor.text == "keep: new class new is found in 4 of 10 photos, 50 % are needed"
-
-
-def test_a_class_that_waits_keeps_nothing_back_and_is_told() -> None:
-    """A candidate that was made without it is promoted, with a word of it."""
-    better = compare(*with_counts(900, 30, 5, 65))
-    verdict = judge(
-        better, Gates(max_calibration_error=1.0), parity=None, leaks=None, golden=None, waiting={"x": 1}
-    )
-
-    assert verdict.promote
-    assert verdict.text.endswith(
-        "; insufficient evidence for x: 1 photo in test, 5 are needed; until then what is labelled so waits"
-    )
 
 
 def test_several_new_classes_are_told_in_one_sentence() -> None:

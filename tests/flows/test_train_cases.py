@@ -14,7 +14,6 @@ from PIL import Image
 from sortline.catalogue.version import NothingChanged, NoVersion
 from sortline.db.session import writing
 from sortline.flows import runs
-from sortline.flows.promote import promote
 from sortline.jobs.job import State
 from sortline.lines.store import create_line
 from sortline.storage.errors import StorageUnavailable
@@ -40,29 +39,6 @@ def test_a_class_with_one_picture_is_trained_on_and_nothing_is_decided_on_it(
     assert found.run.data["classes"]["Red"] == {"train": 1, "validation": 0, "test": 0}
     assert found.run.promote is False
     assert "to compare on" in (found.run.verdict or {})["text"]
-
-
-def test_a_young_class_waits_and_keeps_nothing_back(ready: Installation, tmp_path: Path) -> None:
-    """White has too few pictures to be judged: Blue, new as well, goes live without it, and the verdict says so."""
-    line = line_with(ready, "young", coloured(tmp_path / "first", {"Red": 70, "Green": 70}))
-    first = trained(ready, line)
-    with writing(ready.engine) as session:
-        promote(session, line.name, first.run.bundle_hash or "", who="tester", reason="the first", force=True)
-    line_with(ready, "young", coloured(tmp_path / "more", {"Blue": 40, "White": 3}, first=100))
-
-    found = trained(ready, line)
-
-    assert found.run.data["waiting"] == {"White": found.run.data["waiting"]["White"]}
-    assert set(found.run.data["classes"]) == {"Red", "Green", "Blue"}
-    assert found.run.promote, found.run.verdict
-    text = (found.run.verdict or {})["text"]
-    assert "insufficient evidence for White" in text
-    assert text.endswith("until then what is labelled so waits")
-
-    line_with(ready, "young", coloured(tmp_path / "most", {"White": 37}, first=200))
-    grown = trained(ready, line)
-    assert grown.run.data["waiting"] == {}
-    assert set(grown.run.data["classes"]) == {"Red", "Green", "Blue", "White"}
 
 
 def test_two_hundred_classes(ready: Installation, tmp_path: Path) -> None:

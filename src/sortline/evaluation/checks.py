@@ -28,7 +28,7 @@ from sortline.evaluation.wording import (
 Rule = Literal["at-least-as-good", "non-inferior", "better"]
 
 EVIDENCE, ACCURACY, CLASS_FLOORS = "evidence", "accuracy", "class floors"
-NEW_CLASSES, CLASSES_KEPT, WAITING = "new classes", "classes kept", "classes that wait"
+NEW_CLASSES, CLASSES_KEPT = "new classes", "classes kept"
 CALIBRATION, LATENCY, PARITY, LEAKS, GOLDEN = "calibration", "latency", "parity", "leaks", "golden images"
 
 
@@ -201,20 +201,11 @@ def new_classes_found(changes: Sequence[ClassChange], least: float) -> Check:
     return Check(name=NEW_CLASSES, passed=True, detail=_found(min(new, key=_share)) + more)
 
 
-def classes_waiting(tested: Mapping[str, int]) -> Check:
-    """Classes that were left out until they can be judged, by name, with their number of test photos: no reproach."""
-    told = f"{_insufficient(tested)}; until then what is labelled so waits"
-    return Check(name=WAITING, passed=True, detail=told)
-
-
 def _lacking(changes: Sequence[ClassChange]) -> str:
-    return f"{_insufficient({change.name: change.support for change in changes})}; label more"
-
-
-def _insufficient(tested: Mapping[str, int]) -> str:
-    fewest = photos(min(tested.values()))
-    has = fewest if len(tested) == 1 else f"as few as {fewest}"
-    return f"insufficient evidence for {classes(tuple(tested))}: {has} in test, {ENOUGH} are needed"
+    fewest = photos(min(change.support for change in changes))
+    has = fewest if len(changes) == 1 else f"as few as {fewest}"
+    names = classes(tuple(change.name for change in changes))
+    return f"insufficient evidence for {names}: {has} in test, {ENOUGH} are needed; label more"
 
 
 def _share(change: ClassChange) -> float:

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
-from types import MappingProxyType
 from typing import Annotated, Any
 
 from pydantic import BaseModel, ConfigDict, Field
@@ -71,8 +70,7 @@ class Verdict:
         """What failed; where nothing did, what speaks for the candidate."""
         if not self.promote:
             return tuple(check.detail for check in self.checks if not check.passed)
-        told = (checks.ACCURACY, checks.NEW_CLASSES, checks.WAITING)
-        return tuple(check.detail for check in self.checks if check.name in told)
+        return tuple(c.detail for c in self.checks if c.name in (checks.ACCURACY, checks.NEW_CLASSES))
 
     @property
     def text(self) -> str:
@@ -97,7 +95,6 @@ def judge(
     leaks: int | None,
     golden: bool | None,
     retired: Collection[str] = (),
-    waiting: Mapping[str, int] = MappingProxyType({}),
 ) -> Verdict:
     """The verdict on a candidate: promote if every check passes.
 
@@ -108,7 +105,6 @@ def judge(
         leaks: test photos of which a near-duplicate stands in another part; None where nobody can know.
         golden: whether the candidate's runtime answers its golden images as it should; None where it has none.
         retired: classes that were given up on purpose, which the candidate need not know any more.
-        waiting: classes it was not trained on, because they have too few test photos to be judged, and how many.
     """
     found = [checks.evidence(comparison, gates.min_images)]
     if comparison.live_classes is None:
@@ -116,8 +112,6 @@ def judge(
     else:
         found += _beside(comparison, gates)
         found.append(checks.classes_kept(comparison.gone_classes, retired))
-    if waiting:
-        found.append(checks.classes_waiting(waiting))
     found += _serving(comparison, gates)
     found += [checks.agree(one) for one in parity or ()]
     if leaks is not None:

@@ -239,14 +239,9 @@ class _Work:
     @cached_property
     def data(self) -> TrainingData:
         """What the run learns from."""
-        return training_data(
-            self.tools.engine,
-            self.version,
-            self.live.bundle if self.live else None,
-            # What is only remembered has no pixels to train every layer on.
-            memory=self.run.recipe.get("memory", False),
-            check=self.context.check,
-        )
+        # What is only remembered has no pixels to train every layer on.
+        remembered = self.live.bundle if self.live and self.run.recipe.get("memory", False) else None
+        return training_data(self.tools.engine, self.version, remembered, check=self.context.check)
 
     @cached_property
     def judged(self) -> tuple[Comparison, Verdict]:
@@ -268,13 +263,7 @@ class _Work:
             retired = [one.name for one in list_classes(session, self.line.id) if one.retired_at is not None]
         # Serving the bundle has held its golden pictures against the runtime already, and raised if they were wrong.
         verdict = judge(
-            comparison,
-            self.tools.gates,
-            parity=parity,
-            leaks=leaks,
-            golden=True,
-            retired=retired,
-            waiting=self.data.waiting,
+            comparison, self.tools.gates, parity=parity, leaks=leaks, golden=True, retired=retired
         )
         return comparison, verdict
 

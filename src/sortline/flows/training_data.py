@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -18,7 +17,6 @@ from sortline.catalogue.store.versions import active_version
 from sortline.catalogue.version import Version
 from sortline.db.session import Session, reading
 from sortline.engine.bundle import Bundle
-from sortline.evaluation.compare import ENOUGH
 from sortline.lines.classes import class_ids, list_classes
 from sortline.lines.store import get_line
 from sortline.training.assemble import TEST, TRAIN, VALIDATION, prefixes_of
@@ -74,8 +72,7 @@ class TrainingData:
     """All a run learns from and is held against.
 
     `classes` are the names in the order of the outputs, and `ids` the line's class of each; `remembered_backbone` is
-    the hash of the network whose embeddings are remembered. `waiting` are the classes left out as long as nobody could
-    tell how well they are found, each with its number of test pictures.
+    the hash of the network whose embeddings are remembered.
     """
 
     classes: tuple[str, ...]
@@ -83,7 +80,6 @@ class TrainingData:
     pictures: Pictures
     remembered: Remembered
     remembered_backbone: str | None
-    waiting: Mapping[str, int] = field(default_factory=dict)
 
     def index(self, labels: NDArray[np.int64]) -> NDArray[np.int64]:
         """Class ids as indices into `classes`, same shape."""
@@ -99,24 +95,16 @@ class TrainingData:
             "pictures": _by_part(self.pictures.parts),
             "remembered": _by_part(self.remembered.parts),
             "classes": {name: _by_part(parts[labels == index]) for index, name in enumerate(self.classes)},
-            "waiting": dict(self.waiting),
         }
 
 
 def training_data(
-    engine: Engine,
-    version: Version,
-    live: Bundle | None,
-    *,
-    memory: bool = True,
-    check: Callable[[], object] = lambda: None,
+    engine: Engine, version: Version, live: Bundle | None, *, check: Callable[[], object] = lambda: None
 ) -> TrainingData:
-    """A version's labelled pictures and the `memory` of the live bundle, without what both have.
+    """A version's labelled pictures and the memory of the live bundle, without what both have.
 
     A label in the version counts before what a memory says. A class of the bundle is the class its name leads to on
-    the line today; what it remembers of classes that the line does not have, or has retired, is left out. A class that
-    is not live waits until it has 5 test pictures: until then no candidate with it could be promoted, however good it
-    were at everything else.
+    the line today; what it remembers of classes that the line does not have, or has retired, is left out.
 
     Raises:
         NothingToTrain: there are not two classes with a training picture.
@@ -124,16 +112,14 @@ def training_data(
     pictures = version_pictures(engine, version, check=check)
     with reading(engine) as session:
         names = {one.id: one.name for one in list_classes(session, version.line_id)}
-        pictures, young = _grown(session, version.line_id, live, pictures)
-        known = _remembered(session, version.line_id, live if memory else None, pictures)
+        known = _remembered(session, version.line_id, live, pictures)
     order = _order(known[1], pictures, tuple(names))
     data = TrainingData(
         classes=tuple(names[one] for one in order),
         ids=order,
         pictures=pictures,
         remembered=known[0],
-        remembered_backbone=live.backbone if live and memory else None,
-        waiting={names[class_id]: count for class_id, count in young.items()},
+        remembered_backbone=live.backbone if live else None,
     )
     _require_two(data)
     return data
@@ -211,20 +197,6 @@ def trained_on(bundle: Bundle | None) -> NDArray[np.uint64]:
         return np.zeros(0, np.uint64)
     memory = bundle.memory()
     return np.unique(memory.prefixes[memory.splits != TEST].astype(np.uint64))
-
-
-def _grown(
-    session: Session, line_id: int, live: Bundle | None, pictures: Pictures
-) -> tuple[Pictures, dict[int, int]]:
-    """The pictures without those of classes that wait, and how many test pictures each of these has, by id."""
-    known = set(class_ids(session, line_id, live.manifest.classes).values()) if live else set()
-    tested = Counter(pictures.labels[pictures.parts == TEST].tolist())
-    young = {
-        one: tested[one] for one in sorted(set(pictures.labels.tolist()) - known) if tested[one] < ENOUGH
-    }
-    if not known or not young:
-        return pictures, {}
-    return pictures.take(np.flatnonzero(~np.isin(pictures.labels, list(young))).tolist()), young
 
 
 def _remembered(
