@@ -12,11 +12,10 @@ from sortline.accounts import tables as _accounts
 from sortline.accounts.guard import Guard
 from sortline.accounts.trust import trust_of
 from sortline.catalogue import tables as _catalogue
-from sortline.catalogue.entry import TrainedLookup
 from sortline.db.base import metadata
 from sortline.db.engine import connect
 from sortline.db.migrate import migrate
-from sortline.db.session import Session, reading, writing
+from sortline.db.session import reading, writing
 from sortline.engine.bundle import Bundle
 from sortline.engine.choice import Choice, candidates, take
 from sortline.engine.packaged import packaged_bundles
@@ -235,10 +234,7 @@ def _start(
 
 def import_tools(ready: Installation) -> Tools:
     """What an import works with."""
-
-    def trained(session: Session) -> TrainedLookup:
-        return trained_lookup(session, ready.bundles_dir)
-
+    trained = partial(trained_lookup, bundles_dir=ready.bundles_dir)
     return Tools(engine=ready.engine, blobs=ready.blobs, trained=trained)
 
 

@@ -65,7 +65,9 @@ def how_many(recipe: FinetuneRecipe, train: Photos) -> int:
     Where there are GPUs, never more than those: what a larger machine began goes on on a smaller one.
     """
     gpus = torch.cuda.device_count()
-    wanted = min(recipe.devices, gpus or recipe.devices) or max(1, gpus)
+    wanted = recipe.devices or max(1, gpus)
+    if gpus:
+        wanted = min(wanted, gpus)
     return max(1, min(wanted, recipe.batch_size // 4, len(train) // 4))
 
 

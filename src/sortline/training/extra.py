@@ -7,7 +7,7 @@ from importlib.util import find_spec
 
 from sortline.errors import SortlineError
 
-_NEEDED = ("torch", "timm", "safetensors")
+_NEEDED = ("torch", "torchvision", "timm", "safetensors")
 
 
 class TrainingExtraMissing(SortlineError):

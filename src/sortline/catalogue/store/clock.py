@@ -31,7 +31,7 @@ def lock_catalogue(session: Session) -> Tick:
     for again in the same transaction it costs nothing.
     """
     held: tuple[object, Tick] | None = session.info.get(_HELD)
-    if held is not None and held[0] is session.get_transaction():
+    if held is not None and held[0] in (session.get_transaction(), session.get_nested_transaction()):
         return held[1]
     clock = session.execute(_LOCK).one()
     tick = Tick(at=max(clock.at, datetime.now(UTC)), next_entry=clock.next_entry)
@@ -47,5 +47,5 @@ def advance(session: Session, tick: Tick, count: int) -> None:
 
 
 def _hold(session: Session, tick: Tick) -> None:
-    """What the lock's row says, for as long as this transaction has it."""
-    session.info[_HELD] = session.get_transaction(), tick
+    """What the lock's row says, for as long as this transaction has it: a savepoint that is rolled back takes both."""
+    session.info[_HELD] = session.get_nested_transaction() or session.get_transaction(), tick
