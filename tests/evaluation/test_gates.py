@@ -39,7 +39,9 @@ def test_equally_good_is_promoted() -> None:
     equal = judged(compare(*with_counts(900, 20, 20, 60)))
 
     assert equal.promote
-    assert equal.text.startswith("promote: 92.0 % right on 1,000 photos, as often as what is live (0.0 points")
+    assert equal.text.startswith(
+        "promote: 92.0 % right on 1,000 photos, as often as what is live (0.0 points"
+    )
 
     fewer = judged(compare(*with_counts(900, 20, 21, 59)))
 
