@@ -220,6 +220,11 @@ class Bundle:
         """What the network was made with."""
         return Memory(**self._arrays("memory.npz"))
 
+    def remembered(self) -> tuple[NDArray[np.uint64], NDArray[np.uint8]]:
+        """Which pictures are in the memory: its prefixes and splits, both (M,). Embeddings take ten times as long."""
+        found = self._arrays("memory.npz", lambda name: name in ("prefixes", "splits"))
+        return found["prefixes"].astype(np.uint64), found["splits"]
+
     def golden(self) -> Golden:
         """The pictures and logits that prove a runtime right."""
         return Golden(**self._arrays("golden.npz"))

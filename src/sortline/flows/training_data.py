@@ -195,8 +195,8 @@ def trained_on(bundle: Bundle | None) -> NDArray[np.uint64]:
     """Prefixes of the pictures that a bundle was trained or chosen on, sorted; none without a bundle."""
     if bundle is None:
         return np.zeros(0, np.uint64)
-    memory = bundle.memory()
-    return np.unique(memory.prefixes[memory.splits != TEST].astype(np.uint64))
+    prefixes, splits = bundle.remembered()
+    return np.unique(prefixes[splits != TEST])
 
 
 def _remembered(

@@ -12,6 +12,7 @@ from typing import Any
 from sqlalchemy import RowMapping, Select, case, delete, func, select, update
 
 from sortline.db import upsert
+from sortline.db.among import among
 from sortline.db.ids import new_id
 from sortline.db.paging import BadCursor, Page, page
 from sortline.db.session import Session
@@ -146,7 +147,7 @@ def forget_log(session: Session, before: datetime, lines: int = 500) -> bool:
 
 def long_ended(session: Session, job_ids: Collection[str], before: datetime) -> list[str]:
     """Of these jobs, those that had ended by then."""
-    query = select(jobs.c.id).where(jobs.c.id.in_(job_ids), jobs.c.finished_at < before)
+    query = select(jobs.c.id).where(among(session, jobs.c.id, job_ids), jobs.c.finished_at < before)
     return list(session.scalars(query))
 
 

@@ -12,6 +12,7 @@ from datetime import UTC, datetime
 from sqlalchemy import bindparam, delete, func, insert, select, update
 
 from sortline.db import upsert
+from sortline.db.among import among
 from sortline.db.session import Session
 from sortline.lines.line import (
     Class,
@@ -73,10 +74,10 @@ def class_ids(session: Session, line_id: int, names: Iterable[str]) -> dict[str,
     for start in range(0, len(wanted), _NAMES):
         part = wanted[start : start + _NAMES]
         aliases = select(class_aliases.c.name, class_aliases.c.class_id).where(
-            class_aliases.c.line_id == line_id, class_aliases.c.name.in_(part)
+            class_aliases.c.line_id == line_id, among(session, class_aliases.c.name, part)
         )
         own = select(classes.c.name, classes.c.id).where(
-            classes.c.line_id == line_id, classes.c.name.in_(part)
+            classes.c.line_id == line_id, among(session, classes.c.name, part)
         )
         # A class's own name before another's alias.
         for query in (aliases, own):

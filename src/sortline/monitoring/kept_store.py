@@ -7,6 +7,7 @@ from datetime import datetime
 
 from sqlalchemy import delete, select
 
+from sortline.db.among import among
 from sortline.db.bulk import insert_rows
 from sortline.db.ids import first_id
 from sortline.db.rows import row_of
@@ -50,18 +51,20 @@ def kept_from(session: Session, line_id: int, source: str, after: str, limit: in
 def let_go(session: Session, line_id: int, prediction_ids: Sequence[str]) -> None:
     """Up to 500 pictures are not kept for these predictions any more."""
     session.execute(
-        delete(kept_pictures).where(_columns.line_id == line_id, _columns.prediction_id.in_(prediction_ids))
+        delete(kept_pictures).where(
+            _columns.line_id == line_id, among(session, _columns.prediction_id, prediction_ids)
+        )
     )
 
 
 def let_go_of(session: Session, hashes: Sequence[str]) -> None:
     """Up to 500 pictures, by hash, are kept for no prediction of any line any more."""
-    session.execute(delete(kept_pictures).where(_columns.image_sha256.in_(hashes)))
+    session.execute(delete(kept_pictures).where(among(session, _columns.image_sha256, hashes)))
 
 
 def still_kept(session: Session, hashes: Sequence[str]) -> set[str]:
     """Those of up to 500 pictures that some line keeps."""
-    query = select(_columns.image_sha256).where(_columns.image_sha256.in_(hashes)).distinct()
+    query = select(_columns.image_sha256).where(among(session, _columns.image_sha256, hashes)).distinct()
     return set(session.scalars(query))
 
 
@@ -78,5 +81,5 @@ def forget_source(
     found = session.execute(query.order_by(predictions.c.id).limit(limit)).all()
     wanted = [row.id for row in found if row.source == source]
     if wanted:
-        session.execute(delete(predictions).where(predictions.c.id.in_(wanted)))
+        session.execute(delete(predictions).where(among(session, predictions.c.id, wanted)))
     return len(wanted), found[-1].id if found else None

@@ -10,6 +10,7 @@ from typing import Any
 from sqlalchemy import func, insert, select
 
 from sortline.db import upsert
+from sortline.db.among import among
 from sortline.db.paging import Page, id_of, page
 from sortline.db.rows import row_of
 from sortline.db.session import Session
@@ -104,7 +105,7 @@ def bundle_hashes(session: Session) -> tuple[str, ...]:
 
 def get_bundles(session: Session, hashes: Iterable[str]) -> dict[str, BundleRecord]:
     """Those of up to a few hundred bundles that are known, by hash."""
-    query = select(bundles).where(bundles.c.hash.in_(set(hashes)))
+    query = select(bundles).where(among(session, bundles.c.hash, set(hashes)))
     return {row.hash: _bundle(row._mapping) for row in session.execute(query)}
 
 

@@ -71,7 +71,7 @@ def beforehand(bundle: Bundle, classes: tuple[str, ...], pictures: int) -> Befor
     statistics, choice = bundle.ood_statistics(), bundle.manifest.ood_choice
     near: tuple[OodTrial, ...] = ()
     if choice is not None and bundle.manifest.classes == classes:
-        trained = int((bundle.memory().splits == _TRAIN).sum())
+        trained = int((bundle.remembered()[1] == _TRAIN).sum())
         near = tuple(one for one in choice.trials if one.against == NEAR) if pictures <= 1.2 * trained else ()
     return Beforehand(
         outliers=kept_outliers(statistics),

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from sqlalchemy import select
 
 from sortline.catalogue.tables import entries, images
+from sortline.db.among import among
 from sortline.db.session import Session
 
 
@@ -47,7 +48,7 @@ def pictures(session: Session, sha256s: Sequence[str]) -> dict[str, Known]:
 def uses(session: Session, sha256s: Sequence[str]) -> list[Use]:
     """Where up to 500 pictures are used."""
     query = select(entries.c.image_sha256, entries.c.line_id, entries.c.name).where(
-        entries.c.image_sha256.in_(sha256s)
+        among(session, entries.c.image_sha256, sha256s)
     )
     return [
         Use(sha256=sha256, line_id=line_id, name=name) for sha256, line_id, name in session.execute(query)

@@ -10,6 +10,7 @@ from sqlalchemy import ColumnElement, func, select
 from sortline.catalogue.entry import UNLABELLED, Entry, EntryFilter, NewPicture, Placed, Split, UnknownEntry
 from sortline.catalogue.store.adding import add_pictures
 from sortline.catalogue.tables import entries, import_entries
+from sortline.db.among import among
 from sortline.db.paging import Page, id_of, page
 from sortline.db.session import Session
 
@@ -44,7 +45,7 @@ def get_entry(session: Session, line_id: int, sha256: str) -> Entry:
 
 def get_entries(session: Session, line_id: int, entry_ids: Iterable[int]) -> dict[int, Entry]:
     """Those of up to 500 entries that the line has, by id."""
-    query = select(entries).where(entries.c.line_id == line_id, entries.c.id.in_(list(entry_ids)))
+    query = select(entries).where(entries.c.line_id == line_id, among(session, entries.c.id, entry_ids))
     return {row.id: Entry(**row._mapping) for row in session.execute(query)}
 
 

@@ -10,6 +10,7 @@ from sqlalchemy import select, update
 from sortline.catalogue.store.clock import lock_catalogue
 from sortline.catalogue.store.nearby import forget_near
 from sortline.catalogue.tables import entries, images
+from sortline.db.among import among
 from sortline.db.session import Session
 
 _CHUNK = 500
@@ -33,18 +34,18 @@ def bury(session: Session, hashes: Sequence[str]) -> Buried:
     # So that nobody adds one of them at the same time, and whoever looks for near-duplicates finds both or none.
     tick = lock_catalogue(session)
     columns = (images.c.sha256, images.c.erased_at, images.c.phash, images.c.place)
-    known = session.execute(select(*columns).where(images.c.sha256.in_(hashes))).all()
+    known = session.execute(select(*columns).where(among(session, images.c.sha256, hashes))).all()
     there = {row.sha256: row for row in known if row.erased_at is None}
     standing = select(entries.c.line_id, entries.c.id, entries.c.image_sha256).where(
-        entries.c.image_sha256.in_(list(there))
+        among(session, entries.c.image_sha256, there)
     )
     for line_id, entry, sha256 in session.execute(standing).all():
         if there[sha256].phash is not None:
             forget_near(session, line_id, entry, there[sha256].phash)
-    session.execute(update(entries).where(entries.c.image_sha256.in_(list(there))).values(name=None))
+    session.execute(update(entries).where(among(session, entries.c.image_sha256, there)).values(name=None))
     session.execute(
         update(images)
-        .where(images.c.sha256.in_(list(there)))
+        .where(among(session, images.c.sha256, there))
         .values(erased_at=tick.at, phash=None, embedding=None, embedding_bundle=None, client=None, place=None)
     )
     return Buried(

@@ -15,6 +15,7 @@ from sortline.catalogue.store.paths import Segment, way_to
 from sortline.catalogue.summary import Summary
 from sortline.catalogue.tables import base_members, entries, version_changes
 from sortline.catalogue.version import Change, Place, Version
+from sortline.db.among import among
 from sortline.db.session import Session
 
 # Ids in one query, and members of groups that making a version looks up: a camera over an empty belt makes thousands
@@ -111,11 +112,15 @@ def _groups_of(session: Session, line_id: int, entry_ids: Iterable[int]) -> dict
     ids, found = iter(entry_ids), set[int]()
     grouped = entries.c.line_id == line_id, entries.c.group_id.is_not(None)
     while chunk := list(islice(ids, _IDS)):
-        found.update(session.scalars(select(entries.c.group_id).where(*grouped, entries.c.id.in_(chunk))))
+        found.update(
+            session.scalars(select(entries.c.group_id).where(*grouped, among(session, entries.c.id, chunk)))
+        )
     groups: dict[int, list[int]] = {}
     wanted, seen = iter(sorted(found)), 0
     while chunk := list(islice(wanted, _IDS)):
-        query = select(entries.c.group_id, entries.c.id).where(*grouped, entries.c.group_id.in_(chunk))
+        query = select(entries.c.group_id, entries.c.id).where(
+            *grouped, among(session, entries.c.group_id, chunk)
+        )
         for group_id, entry_id in session.execute(query.limit(_MOST_MEMBERS + 1)):
             groups.setdefault(group_id, []).append(entry_id)
             seen += 1

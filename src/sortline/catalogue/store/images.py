@@ -11,6 +11,7 @@ from sqlalchemy import bindparam, select, update
 
 from sortline.catalogue.image import ImageRecord
 from sortline.catalogue.tables import images
+from sortline.db.among import among
 from sortline.db.bulk import insert_rows
 from sortline.db.rows import row_of
 from sortline.db.session import Session
@@ -84,7 +85,9 @@ def erased(session: Session, hashes: Sequence[str]) -> dict[str, datetime]:
 def kept_embeddings(session: Session, hashes: Sequence[str], bundles: Sequence[str]) -> dict[str, bytes]:
     """The embeddings that predictions by these bundles left of up to 500 pictures, by hash: float16, little-endian."""
     query = select(images.c.sha256, images.c.embedding).where(
-        images.c.sha256.in_(hashes), images.c.embedding_bundle.in_(bundles), images.c.embedding.is_not(None)
+        among(session, images.c.sha256, hashes),
+        images.c.embedding_bundle.in_(bundles),
+        images.c.embedding.is_not(None),
     )
     return {row.sha256: row.embedding for row in session.execute(query)} if bundles else {}
 
@@ -95,7 +98,9 @@ def embeddings_of(session: Session, hashes: Sequence[str]) -> dict[str, tuple[st
     With it the hash of the bundle that predicted; the bytes are float16, little-endian.
     """
     query = select(images.c.sha256, images.c.embedding_bundle, images.c.embedding).where(
-        images.c.sha256.in_(hashes), images.c.embedding.is_not(None), images.c.embedding_bundle.is_not(None)
+        among(session, images.c.sha256, hashes),
+        images.c.embedding.is_not(None),
+        images.c.embedding_bundle.is_not(None),
     )
     return {row.sha256: (row.embedding_bundle, row.embedding) for row in session.execute(query)}
 
@@ -104,7 +109,7 @@ def bury(session: Session, hashes: Sequence[str], at: datetime) -> None:
     """The pictures are tombstones: what shows them or tells whose they were is gone; sizes and counts stay."""
     session.execute(
         update(images)
-        .where(images.c.sha256.in_(hashes), images.c.erased_at.is_(None))
+        .where(among(session, images.c.sha256, hashes), images.c.erased_at.is_(None))
         .values(erased_at=at, phash=None, embedding=None, embedding_bundle=None, client=None, place=None)
     )
 

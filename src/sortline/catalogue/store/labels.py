@@ -14,6 +14,7 @@ from sortline.catalogue.store.clock import advance, lock_catalogue
 from sortline.catalogue.store.facts import facts_of
 from sortline.catalogue.store.summaries import update_line_summary
 from sortline.catalogue.tables import entries, label_events, staged
+from sortline.db.among import among
 from sortline.db.bulk import insert_rows
 from sortline.db.ids import new_id
 from sortline.db.rows import row_of
@@ -153,6 +154,6 @@ def _apply(session: Session, line_id: int, events: Sequence[LabelEvent]) -> None
 
 def _classes(session: Session, line_id: int, entry_ids: Sequence[int]) -> dict[int, int | None]:
     query = select(entries.c.id, entries.c.class_id).where(
-        entries.c.line_id == line_id, entries.c.id.in_(entry_ids)
+        entries.c.line_id == line_id, among(session, entries.c.id, entry_ids)
     )
     return dict(session.execute(query).all())

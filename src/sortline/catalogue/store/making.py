@@ -36,6 +36,7 @@ from sortline.catalogue.version import (
     VersionState,
     valid_version_name,
 )
+from sortline.db.among import among
 from sortline.db.session import Session
 
 # Rows in one query.
@@ -293,7 +294,7 @@ def _take_up(session: Session, line_id: int, wanted: Mapping[int, Place | None],
     query = (
         select(entries.c.id, entries.c.class_id, entries.c.split)
         .join_from(staged, entries, staged.c.entry_id == entries.c.id)
-        .where(staged.c.line_id == line_id, staged.c.entry_id.in_(list(ids)))
+        .where(staged.c.line_id == line_id, among(session, staged.c.entry_id, ids))
     )
     now = {
         entry_id: None if class_id is None else Place(class_id, split)
@@ -301,7 +302,9 @@ def _take_up(session: Session, line_id: int, wanted: Mapping[int, Place | None],
     }
     taken = [entry_id for entry_id, place in now.items() if wanted[entry_id] == place]
     if taken:
-        session.execute(delete(staged).where(staged.c.line_id == line_id, staged.c.entry_id.in_(taken)))
+        session.execute(
+            delete(staged).where(staged.c.line_id == line_id, among(session, staged.c.entry_id, taken))
+        )
 
 
 def _made_from(plan: Mapping[str, object], summary: Summary) -> dict[str, object]:

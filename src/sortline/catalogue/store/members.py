@@ -18,6 +18,7 @@ from sortline.catalogue.store.paths import Segment, Way, way_to
 from sortline.catalogue.store.summaries import version_summary
 from sortline.catalogue.tables import base_members, entries, import_entries, version_changes
 from sortline.catalogue.version import Member, Place, Version
+from sortline.db.among import among
 from sortline.db.paging import Page, id_of, page
 from sortline.db.session import Session
 
@@ -229,7 +230,7 @@ def _places(session: Session, way: Way, ids: Sequence[int]) -> dict[int, Place]:
         # In two steps, each by an index: SQLite would rather read all a branch changed from one that has every column.
         latest = (
             select(row.c.entry_id, func.max(row.c.version_id).label("version_id"))
-            .where(segment.holds(row), row.c.entry_id.in_(ids))
+            .where(segment.holds(row), among(session, row.c.entry_id, ids))
             .group_by(row.c.entry_id)
             .subquery()
         )
@@ -243,7 +244,7 @@ def _places(session: Session, way: Way, ids: Sequence[int]) -> dict[int, Place]:
     rest = [entry_id for entry_id in ids if entry_id not in found]
     base = base_members
     query = select(base.c.entry_id, base.c.class_id, base.c.split).where(
-        base.c.base_id == way.base_id, base.c.entry_id.in_(rest)
+        base.c.base_id == way.base_id, among(session, base.c.entry_id, rest)
     )
     found.update({entry: Place(class_id, split) for entry, class_id, split in session.execute(query)})
     return {entry_id: place for entry_id, place in found.items() if place is not None}

@@ -13,6 +13,7 @@ from sortline.catalogue.entry import Split
 from sortline.catalogue.placing import Board, Member
 from sortline.catalogue.store import lookup
 from sortline.catalogue.tables import entries, images
+from sortline.db.among import among
 from sortline.db.session import Session
 from sortline.engine.fingerprint import BANDS, MAX_HAMMING, bands, hashes, near_mask
 
@@ -140,7 +141,7 @@ def _members(session: Session, ids: Sequence[int]) -> tuple[list[Member], dict[i
         query = (
             select(entries.c.id, entries.c.class_id, entries.c.split, entries.c.group_id, images.c.phash)
             .join_from(entries, images, entries.c.image_sha256 == images.c.sha256)
-            .where(entries.c.id.in_(ids[start : start + _IDS]), images.c.phash.is_not(None))
+            .where(among(session, entries.c.id, ids[start : start + _IDS]), images.c.phash.is_not(None))
         )
         for entry, class_id, split, group_id, phash in session.execute(query):
             members.append(Member(id=entry, class_id=class_id, split=split, group_id=group_id))
@@ -153,7 +154,9 @@ def _group_splits(session: Session, line_id: int, groups: Sequence[int]) -> dict
     for start in range(0, len(groups), _IDS):
         query = (
             select(entries.c.group_id, entries.c.split)
-            .where(entries.c.line_id == line_id, entries.c.group_id.in_(groups[start : start + _IDS]))
+            .where(
+                entries.c.line_id == line_id, among(session, entries.c.group_id, groups[start : start + _IDS])
+            )
             .distinct()
         )
         for group, split in session.execute(query):

@@ -20,6 +20,7 @@ from sortline.catalogue.version import (
     VersionState,
 )
 from sortline.db import upsert
+from sortline.db.among import among
 from sortline.db.paging import Page, id_of, page
 from sortline.db.session import Session
 
@@ -73,7 +74,9 @@ def version_numbers(session: Session, version_ids: Iterable[int]) -> dict[int, i
     found: dict[int, int] = {}
     ids = iter(version_ids)
     while chunk := list(islice(ids, _ROWS)):
-        rows = session.execute(select(versions.c.id, versions.c.number).where(versions.c.id.in_(chunk)))
+        rows = session.execute(
+            select(versions.c.id, versions.c.number).where(among(session, versions.c.id, chunk))
+        )
         found.update({row.id: row.number for row in rows})
     return found
 

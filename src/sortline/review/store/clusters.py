@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from sqlalchemy import bindparam, delete, func, insert, select, update
 
 from sortline.db import upsert
+from sortline.db.among import among
 from sortline.db.bulk import insert_rows
 from sortline.db.session import Session
 from sortline.review.clusters import Joined, Vectors, packed, unpacked
@@ -182,7 +183,7 @@ def vectors_of(session: Session, cluster_ids: Sequence[int], limit: int) -> tupl
         query = query.where(review_vectors.c.cluster_id == cluster_ids[0])
         query = query.order_by(review_vectors.c.item_id.desc())
     else:
-        query = query.where(review_vectors.c.cluster_id.in_(cluster_ids))
+        query = query.where(among(session, review_vectors.c.cluster_id, cluster_ids))
     rows = session.execute(query.limit(limit)).all()
     return [row.item_id for row in rows], [row.vector for row in rows]
 
@@ -204,7 +205,9 @@ def largest(session: Session, line_id: int, since: datetime, limit: int) -> list
     )
     sizes: dict[int, int] = dict(session.execute(query).all())
     newest = dict(
-        session.execute(select(_clusters.id, _clusters.newest_at).where(_clusters.id.in_(list(sizes)))).all()
+        session.execute(
+            select(_clusters.id, _clusters.newest_at).where(among(session, _clusters.id, sizes))
+        ).all()
     )
     recent = _recent(session, line_id, list(sizes), since)
     return [
@@ -217,7 +220,9 @@ def largest(session: Session, line_id: int, since: datetime, limit: int) -> list
 def _recent(session: Session, line_id: int, ids: Sequence[int], since: datetime) -> dict[int, int]:
     query = (
         select(_items.cluster_id, func.count())
-        .where(_items.line_id == line_id, IS_WAITING, _items.cluster_id.in_(ids), _items.at >= since)
+        .where(
+            _items.line_id == line_id, IS_WAITING, among(session, _items.cluster_id, ids), _items.at >= since
+        )
         .group_by(_items.cluster_id)
     )
     return dict(session.execute(query).all())

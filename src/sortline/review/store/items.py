@@ -11,6 +11,7 @@ from typing import Any
 from sqlalchemy import BindParameter, ColumnElement, Executable, Select, bindparam, select, update
 
 from sortline.db import upsert
+from sortline.db.among import among
 from sortline.db.ids import new_id
 from sortline.db.paging import Page, cursor_of, older_than, page
 from sortline.db.rows import row_of
@@ -146,20 +147,19 @@ def erase_items(session: Session, hashes: Sequence[str]) -> None:
     What was decided stays, for the counts.
     """
     query = select(_columns.id, _columns.line_id, _columns.reason)
-    rows = session.execute(query.where(_columns.image_sha256.in_(hashes), IS_WAITING)).all()
+    rows = session.execute(query.where(among(session, _columns.image_sha256, hashes), IS_WAITING)).all()
     found = [row.id for row in rows]
     for start in range(0, len(found), 500):
         part = found[start : start + 500]
-        clusters = select(_columns.cluster_id).where(_columns.id.in_(part), _columns.cluster_id.is_not(None))
+        these = among(session, _columns.id, part)
+        clusters = select(_columns.cluster_id).where(these, _columns.cluster_id.is_not(None))
         session.execute(
             review_vectors.delete().where(
-                review_vectors.c.cluster_id.in_(clusters), review_vectors.c.item_id.in_(part)
+                review_vectors.c.cluster_id.in_(clusters), among(session, review_vectors.c.item_id, part)
             )
         )
         session.execute(
-            update(review_items)
-            .where(_columns.id.in_(part))
-            .values(state="erased", lease_by=None, lease_until=None)
+            update(review_items).where(these).values(state="erased", lease_by=None, lease_until=None)
         )
     tallies.gone(session, Counter((row.line_id, row.reason) for row in rows))
 

@@ -6,13 +6,18 @@ from collections.abc import Sequence
 
 from sqlalchemy import select
 
+from sortline.db.among import among
 from sortline.db.session import Session
 from sortline.review.tables import review_items
 
 
 def in_review(session: Session, hashes: Sequence[str]) -> set[str]:
     """Those of up to 500 pictures that were ever set aside for a person, on any line."""
-    query = select(review_items.c.image_sha256).where(review_items.c.image_sha256.in_(hashes)).distinct()
+    query = (
+        select(review_items.c.image_sha256)
+        .where(among(session, review_items.c.image_sha256, hashes))
+        .distinct()
+    )
     return set(session.scalars(query))
 
 

@@ -8,6 +8,7 @@ from datetime import UTC, datetime
 from sqlalchemy import delete, insert, select
 
 from sortline.db import upsert
+from sortline.db.among import among
 from sortline.db.bulk import insert_rows
 from sortline.db.session import Session
 from sortline.training.run import Place
@@ -33,7 +34,7 @@ def places(session: Session, backbone: int, hashes: Sequence[str]) -> dict[str, 
             embedding_segments.c.width,
         )
         .join(embedding_segments, embedding_segments.c.id == embeddings.c.segment_id)
-        .where(embeddings.c.backbone_id == backbone, embeddings.c.image_sha256.in_(hashes))
+        .where(embeddings.c.backbone_id == backbone, among(session, embeddings.c.image_sha256, hashes))
     )
     return {
         row.image_sha256: Place(sha256=row.sha256, position=row.position, length=row.length, width=row.width)
@@ -73,7 +74,7 @@ def forget(session: Session, hashes: Sequence[str]) -> None:
     for number in found:
         session.execute(
             delete(embeddings).where(
-                embeddings.c.backbone_id == number, embeddings.c.image_sha256.in_(hashes)
+                embeddings.c.backbone_id == number, among(session, embeddings.c.image_sha256, hashes)
             )
         )
 
