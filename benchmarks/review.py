@@ -14,6 +14,7 @@ from __future__ import annotations
 import argparse
 import http.client
 import json
+import math
 import os
 import random
 import statistics
@@ -34,6 +35,7 @@ from sortline.db.base import metadata
 from sortline.db.engine import connect
 from sortline.db.session import reading, writing
 from sortline.lines import store as lines
+from sortline.review.lease import MOST
 from sortline.review.store.items import change_items, count_open
 from sortline.storage.local import LocalBlobs
 from sortline.wiring import TABLES
@@ -73,7 +75,8 @@ def main() -> None:
     parser.add_argument("--items", type=int, default=1_000_000)
     given = parser.parse_args()
     begun = time.monotonic()
-    rounds = 40 if given.quick else 200
+    # So many items with real pictures are one person's at a time.
+    rounds = (50 if given.quick else MOST) - WARM
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         engine = connect(given.database_url or f"sqlite:///{folder / 'sortline.db'}")
@@ -161,6 +164,11 @@ def timed(server: RunningServer, queue: Queue, rounds: int) -> dict[str, Cost]:
     # A person's key is looked up when it first comes, and then remembered.
     for key in queue.keys:
         client.ask("GET", f"{queue.line}/settings", key)
+    # Whoever decides was given the pictures before, and has looked at them for a while.
+    asked = {"limit": len(queue.real), "class": CLASSES[0]}
+    given = client.ask("POST", f"{queue.line}/lease", queue.keys[0], asked)
+    assert {item["id"] for item in given["items"]} == set(queue.real)
+    _rest(server)
     return {
         "decide": costs(label, rounds),
         "undo": costs(back, rounds),
@@ -207,14 +215,22 @@ def _cpu_ms(server: RunningServer) -> float:
     return (int(fields[11]) + int(fields[12])) * 1000 / os.sysconf("SC_CLK_TCK")
 
 
+def _rest(server: RunningServer) -> None:
+    """Returns once the server has done what it does behind an answer."""
+    before = -math.inf
+    while (after := _cpu_ms(server)) - before > 20:
+        before = after
+        time.sleep(0.5)
+
+
 def _real(engine: Engine, folder: Path, line_id: int, count: int) -> list[str]:
     """Ids of so many items with pictures of their own."""
     jpegs = (drawn(seed, grain=33, size=524) for seed in range(count))
     blobs = LocalBlobs(folder / "blobs")
     ids = open_items(engine, blobs, line_id, jpegs, class_name=CLASSES[0])
     with writing(engine) as session:
-        # As gathered: they belong to no measurement of clusters.
-        change_items(session, [{"id": one, "cluster_id": 0} for one in ids])
+        # As gathered: they belong to no measurement of clusters. And next in the queue.
+        change_items(session, [{"id": one, "cluster_id": 0, "priority": 10.0} for one in ids])
     return ids
 
 

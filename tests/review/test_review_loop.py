@@ -14,9 +14,11 @@ from sortline.catalogue.entry import UnknownEntry
 from sortline.catalogue.store import labels
 from sortline.catalogue.store.entries import get_entry
 from sortline.catalogue.store.erasing import bury
+from sortline.catalogue.store.records import get_records
 from sortline.db.session import reading, writing
 from sortline.flows.review import Ask, decide
 from sortline.flows.review_figures import review_figures
+from sortline.flows.review_labels import fingerprint_ahead
 from sortline.flows.review_queue import gather, kinds, similar
 from sortline.flows.review_undo import undo
 from sortline.lines.classes import class_ids, list_classes
@@ -186,6 +188,20 @@ def test_a_picture_that_came_again_waits_once_after_an_undo(waiting: Queue) -> N
     assert (undone.item, undone.state) == (second, "open")
     assert waiting.item(first).state == "joined"
     assert take(waiting, "ada") == [second]
+
+
+def test_a_picture_is_fingerprinted_while_somebody_looks(waiting: Queue) -> None:
+    """So that the decision need not read it; one whose bytes are gone is left, and its decision tells."""
+    here, gone = waiting.add(1, 2)
+    hashes = [waiting.item(one).image_sha256 for one in (here, gone)]
+    waiting.tools.blobs.delete(hashes[1])
+    fingerprint_ahead(waiting.tools, hashes)
+    with reading(waiting.engine) as session:
+        kept = get_records(session, hashes)
+    assert [kept[one].phash is None for one in hashes] == [False, True]
+    waiting.tools.blobs.delete(hashes[0])
+    assert not say(waiting, "ada", here, "Glass").refused
+    assert type(say(waiting, "ada", gone, "Glass").refused[0].error).__name__ == "UnknownBlob"
 
 
 def test_an_erased_picture_is_not_labelled(waiting: Queue) -> None:

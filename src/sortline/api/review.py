@@ -4,7 +4,7 @@ from datetime import UTC, datetime
 from functools import partial
 from typing import Annotated
 
-from fastapi import APIRouter, Depends, Query, Request
+from fastapi import APIRouter, BackgroundTasks, Depends, Query, Request
 from pydantic import BaseModel, ConfigDict, Field
 
 from sortline.api import review_views as views
@@ -18,6 +18,7 @@ from sortline.api.review_stats import StatsView, stats_view
 from sortline.db.session import reading, writing
 from sortline.flows.review import decide
 from sortline.flows.review_figures import review_figures
+from sortline.flows.review_labels import fingerprint_ahead
 from sortline.flows.review_queue import Wanted, kinds, lease_next, similar
 from sortline.flows.review_undo import undo
 from sortline.review.item import ItemFilter, ReviewSettings
@@ -80,7 +81,12 @@ def get_items(
 
 @router.post("/lease", summary="Take the next items")
 def post_lease(
-    line: str, wanted: views.Lease, request: Request, services: ServicesDep, live: LineDep
+    line: str,
+    wanted: views.Lease,
+    request: Request,
+    services: ServicesDep,
+    live: LineDep,
+    after: BackgroundTasks,
 ) -> views.LeasedView:
     """The next items in the queue, for the caller alone until the lease ends: nobody else is given them.
 
@@ -97,6 +103,9 @@ def post_lease(
     )
     with reading(services.engine) as session:
         names = naming(session, live.id, line)
+    # While the person looks.
+    shown = [item.image_sha256 for item in found.items]
+    after.add_task(fingerprint_ahead, import_tools(services.installation), shown)
     return views.LeasedView(
         items=views.item_views(names, found.items),
         until=timestamp(found.until),

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import Any
 
 from sqlalchemy import Connection, Engine
 from sqlalchemy.exc import DBAPIError
@@ -45,6 +46,26 @@ def reading(engine: Engine) -> Iterator[Session]:
         session = connection.execution_options(**READ_ONLY)
         with session.begin():
             yield session
+
+
+@contextmanager
+def pipelined(session: Session) -> Iterator[None]:
+    """What is written within is sent at once, and PostgreSQL's answers are awaited together, at the end of the block.
+
+    A decision of ten writes takes 2 to 4 ms less. Nothing can be read within, and no number of rows is known. What went
+    wrong with a write is raised by a later one or by the end. SQLite answers at once as ever.
+    """
+    if session.dialect.name != "postgresql":
+        yield
+        return
+    driver: Any = session.connection.driver_connection
+    trouble: type[Exception] = session.dialect.loaded_dbapi.Error
+    try:
+        with driver.pipeline():
+            yield
+    except trouble as error:
+        # As every other statement's error comes out.
+        raise DBAPIError.instance(None, None, error, trouble, dialect=session.dialect) from error
 
 
 @contextmanager

@@ -222,8 +222,7 @@ class Bundle:
 
     def remembered(self) -> tuple[NDArray[np.uint64], NDArray[np.uint8]]:
         """Which pictures are in the memory: its prefixes and splits, both (M,). Embeddings take ten times as long."""
-        found = self._arrays("memory.npz", lambda name: name in ("prefixes", "splits"))
-        return found["prefixes"].astype(np.uint64), found["splits"]
+        return remembered(self.folder)
 
     def golden(self) -> Golden:
         """The pictures and logits that prove a runtime right."""
@@ -236,6 +235,16 @@ class Bundle:
     def _arrays(self, name: str, wanted: Callable[[str], bool] = lambda name: True) -> dict[str, Any]:
         with np.load(self.folder / name, allow_pickle=False) as arrays:
             return {one: arrays[one] for one in arrays.files if wanted(one)}
+
+
+def remembered(folder: Path) -> tuple[NDArray[np.uint64], NDArray[np.uint8]]:
+    """`Bundle.remembered` of the bundle in a folder, nothing else of which is looked at.
+
+    Raises:
+        OSError, ValueError, KeyError: it cannot be read.
+    """
+    with np.load(folder / "memory.npz", allow_pickle=False) as arrays:
+        return arrays["prefixes"].astype(np.uint64), arrays["splits"].astype(np.uint8)
 
 
 def write_bundle(folder: Path, manifest: Manifest, files: Mapping[str, bytes]) -> Bundle:

@@ -17,10 +17,9 @@ from typing import Literal, TypeAlias
 
 from sortline.catalogue.image import ImageRecord
 from sortline.catalogue.store.clock import lock_catalogue
-from sortline.catalogue.store.images import erased
 from sortline.catalogue.store.records import get_records
 from sortline.db.ids import new_id
-from sortline.db.session import Session, reading, writing
+from sortline.db.session import Session, pipelined, reading, writing
 from sortline.errors import SortlineError
 from sortline.flows.ingest import Tools
 from sortline.flows.labels import resolve_labels
@@ -136,12 +135,12 @@ class _Turn:
         if any(ask.action == "label" for ask in asks):
             lock_catalogue(session)
         locked = items.lock_items(session, line_id, {ask.item for ask in asks})
-        made = decisions.of_items(session, locked)
+        made, self._keys = decisions.known(
+            session, line_id, locked, who=who, keys=[ask.key for ask in asks if ask.key is not None]
+        )
         self._standing = {
             one.id: _Standing(item=one, decisions=made[one.id], needed=one.needed) for one in locked.values()
         }
-        self._keys = decisions.by_key(session, line_id, who, [ask.key for ask in asks if ask.key is not None])
-        self._gone = set(erased(session, [one.image_sha256 for one in locked.values()]))
         self._settings: ReviewSettings = get_settings(session, line_id)
         self._now = datetime.now(UTC)
         self._answered: list[tuple[str, str]] = []
@@ -163,9 +162,11 @@ class _Turn:
             if one.fresh
         ]
         fresh = [made for one in self._standing.values() for made in one.fresh]
-        decisions.append(session, sorted(fresh, key=lambda made: made.id))
-        write_changes(session, changes, self._label(changes), self._now)
-        tallies.gone(session, gone(changes))
+        labels = self._label(changes)
+        with pipelined(session):
+            decisions.append(session, sorted(fresh, key=lambda made: made.id))
+            write_changes(session, changes, labels, self._now)
+            tallies.gone(session, gone(changes))
         return Answers(decided=self._decided(), refused=tuple(self._refused))
 
     def _label(self, changes: Sequence[Change]) -> dict[str, str | None]:
@@ -211,9 +212,9 @@ class _Turn:
     def _check(self, standing: _Standing) -> None:
         now = outcome(standing.decisions, standing.needed)
         item = standing.item
-        if item.image_sha256 in self._gone:
+        if item.state == "erased":
             raise ErasedPicture(item.image_sha256)
-        # `joined` and `erased` are no outcome of decisions.
+        # `joined` is no outcome of decisions.
         if not item.waiting or now.state not in ("open", "disputed"):
             raise AlreadyDecided(item.id, item.state if not item.waiting else now.state)
         check_free(item, self._who, self._now)

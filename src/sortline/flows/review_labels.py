@@ -6,6 +6,7 @@ A label that review gave is taken back by an event of its own, never deleted.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 
 from sortline.catalogue.entry import NewPicture, UnknownEntry
@@ -13,8 +14,11 @@ from sortline.catalogue.image import ImageRecord
 from sortline.catalogue.label import Origin
 from sortline.catalogue.store import labels
 from sortline.catalogue.store.entries import add_pictures, get_entry
+from sortline.catalogue.store.images import add_fingerprints
 from sortline.catalogue.store.records import get_records
-from sortline.db.session import Session
+from sortline.db.engine import DatabaseUnavailable
+from sortline.db.session import Session, reading, writing
+from sortline.errors import SortlineError
 from sortline.flows.ingest import Tools
 from sortline.flows.pictures import ErasedPicture, UnknownPicture, bytes_of
 from sortline.flows.prepare import fingerprint_of
@@ -40,6 +44,23 @@ def fingerprinted(blobs: Blobs, record: ImageRecord) -> ImageRecord:
         return record
     phash, kind = fingerprint_of(bytes_of(blobs, record))
     return replace(record, phash=phash, format=kind)
+
+
+def fingerprint_ahead(tools: Tools, hashes: Sequence[str]) -> None:
+    """These pictures, up to 500, have their fingerprints, which whoever labels one would wait for.
+
+    One that cannot be had now is left for its decision.
+    """
+    with suppress(DatabaseUnavailable):
+        with reading(tools.engine) as session:
+            bare = [one for one in get_records(session, hashes).values() if one.phash is None]
+        found = []
+        for record in bare:
+            with suppress(SortlineError):
+                found.append(fingerprinted(tools.blobs, record))
+        if found:
+            with writing(tools.engine) as session:
+                add_fingerprints(session, found)
 
 
 def give_labels(

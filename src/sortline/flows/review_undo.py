@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 from sortline.catalogue.store.clock import lock_catalogue
 from sortline.catalogue.store.images import erased
 from sortline.db.ids import new_id
-from sortline.db.session import Session, writing
+from sortline.db.session import Session, pipelined, writing
 from sortline.errors import SortlineError
 from sortline.flows.ingest import Tools
 from sortline.flows.pictures import ErasedPicture
@@ -133,9 +133,10 @@ def _settle(
     if (label := change.label) is not None:
         given = Given(sha256=item.image_sha256, class_id=label, source=item.source)
         events = give_labels(session, tools, item.line_id, [given], {}, origin="review", who=event.who)
-    decisions.append(session, [event])
-    _mark(session, before, after)
-    write_changes(session, [change], events, event.at)
+    with pipelined(session):
+        decisions.append(session, [event])
+        _mark(session, before, after)
+        write_changes(session, [change], events, event.at)
     done = Undone(
         item=twin if change.state == "joined" else item.id,
         decision=event.id,

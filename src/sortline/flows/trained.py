@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from sortline.catalogue.entry import Split
 from sortline.db.session import Session
+from sortline.engine.bundle import remembered
 from sortline.flows.lines import bundle_folder
 from sortline.registry import store as registry
 from sortline.registry.ledger import BundleRecord
@@ -81,8 +82,4 @@ def _read(records: Iterable[BundleRecord], bundles_dir: Path) -> tuple[Trained, 
 
 
 # A bundle's folder never changes.
-@lru_cache(maxsize=64)
-def _known(folder: Path) -> tuple[NDArray[np.uint64], NDArray[np.uint8]]:
-    # Only the two arrays: the embeddings are most of the file.
-    with np.load(folder / "memory.npz", allow_pickle=False) as arrays:
-        return arrays["prefixes"].astype(np.uint64), arrays["splits"].astype(np.uint8)
+_known = lru_cache(maxsize=64)(remembered)

@@ -23,7 +23,7 @@ from sortline.catalogue.summary import Facts
 from sortline.catalogue.tables import entries
 from sortline.db.bulk import insert_rows
 from sortline.db.ids import new_id
-from sortline.db.session import Session
+from sortline.db.session import Session, pipelined
 
 _KNOWN = select(entries.c.image_sha256, entries.c.id, entries.c.class_id, entries.c.split).where(
     entries.c.line_id == bindparam("line"), entries.c.image_sha256.in_(bindparam("hashes", expanding=True))
@@ -133,21 +133,22 @@ class _Adding:
         """All of it is in the database."""
         session, manner, changes = self._session, self._manner, self._changes
         before = facts_of(session, list(changes.classes)) if changes.classes else {}
-        rows = [self._row(*arrival) for arrival in changes.arrivals]
-        insert_rows(session, entries, rows)
-        add_near(session, manner.line_id, self._phashes, self._near.latest)
-        set_groups(session, manner.line_id, self._board.merged(), self._board.joined())
-        append_events(session, changes.events)
-        set_classes(session, changes.classes)
         after = [replace(facts, class_id=changes.classes[entry]) for entry, facts in before.items()]
         added = [self._facts(*arrival) for arrival in changes.arrivals]
-        if after or added:
-            gone = list(before.values())
-            update_line_summary(session, manner.line_id, gone, after + added, summary=self._summary)
-        if manner.stage:
-            ids = [entry for _, entry, _ in changes.arrivals] + list(changes.classes)
-            stage(session, manner.line_id, ids, manner.origin, self._tick.at)
-        advance(session, self._tick, len(rows))
+        rows = [self._row(*arrival) for arrival in changes.arrivals]
+        add_near(session, manner.line_id, self._phashes, self._near.latest)
+        with pipelined(session):
+            insert_rows(session, entries, rows)
+            set_groups(session, manner.line_id, self._board.merged(), self._board.joined())
+            append_events(session, changes.events)
+            set_classes(session, changes.classes)
+            if after or added:
+                gone = list(before.values())
+                update_line_summary(session, manner.line_id, gone, after + added, summary=self._summary)
+            if manner.stage:
+                ids = [entry for _, entry, _ in changes.arrivals] + list(changes.classes)
+                stage(session, manner.line_id, ids, manner.origin, self._tick.at)
+            advance(session, self._tick, len(rows))
 
     def _is_new(self, sha256: str) -> bool:
         return sha256 not in self._known and self._stored[sha256].erased_at is None

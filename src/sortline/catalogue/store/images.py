@@ -38,9 +38,20 @@ def add_catalogued(
         # A recorder, which does not wait for the catalogue's lock, was first.
         more, more_bare = _known(session, [record.sha256 for record in fresh])
         stored, bare = stored | more, bare | more_bare
-    _add_fingerprints(session, [record for record in records if record.sha256 in bare])
+    add_fingerprints(session, [record for record in records if record.sha256 in bare])
     unknown = {record.sha256: _measures(record) for record in fresh if record.sha256 not in stored}
     return stored | unknown, frozenset(unknown)
+
+
+def add_fingerprints(session: Session, records: Sequence[ImageRecord]) -> None:
+    """The pictures have their fingerprints, unless they were erased or have one."""
+    # In the order of the key, so that two servers never wait for each other's rows.
+    ours = sorted({record.sha256: record for record in records}.items())
+    if ours:
+        session.execute(
+            _FINGERPRINT,
+            [{"hash": sha256, "fingerprint": one.phash, "kind": one.format} for sha256, one in ours],
+        )
 
 
 def get_image(session: Session, sha256: str) -> ImageRecord | None:
@@ -129,14 +140,3 @@ def _known(session: Session, hashes: Sequence[str]) -> tuple[dict[str, Measures]
     """What up to 500 stored pictures measure, by hash, and which of them lack a fingerprint."""
     rows = session.execute(_STORED, {"hashes": list(hashes)}).all()
     return {row.sha256: _measures(row) for row in rows}, {row.sha256 for row in rows if row.bare}
-
-
-def _add_fingerprints(session: Session, records: Sequence[ImageRecord]) -> None:
-    """The pictures have their fingerprints, unless they were erased or have one."""
-    # In the order of the key, so that two servers never wait for each other's rows.
-    ours = sorted({record.sha256: record for record in records}.items())
-    if ours:
-        session.execute(
-            _FINGERPRINT,
-            [{"hash": sha256, "fingerprint": one.phash, "kind": one.format} for sha256, one in ours],
-        )

@@ -12,13 +12,13 @@ from sortline.catalogue.entry import UnknownEntry
 from sortline.catalogue.label import LabelEvent, NotNewestEvent, Origin, UnknownEvent
 from sortline.catalogue.store.clock import advance, lock_catalogue
 from sortline.catalogue.store.facts import facts_of
-from sortline.catalogue.store.summaries import update_line_summary
+from sortline.catalogue.store.summaries import line_summary, update_line_summary
 from sortline.catalogue.tables import entries, label_events, staged
 from sortline.db.among import among
 from sortline.db.bulk import insert_rows
 from sortline.db.ids import new_id
 from sortline.db.rows import row_of
-from sortline.db.session import Session
+from sortline.db.session import Session, pipelined
 
 # Every label and undo in review asks these: they are made once.
 _AROUND = (
@@ -143,13 +143,14 @@ def _apply(session: Session, line_id: int, events: Sequence[LabelEvent]) -> None
     """One event an entry at most."""
     if not events:
         return
-    append_events(session, events)
     classes = {event.entry_id: event.class_id for event in events}
-    before = facts_of(session, list(classes))
-    set_classes(session, classes)
+    before, summary = facts_of(session, list(classes)), line_summary(session, line_id)
     after = [replace(facts, class_id=classes[entry]) for entry, facts in before.items()]
-    update_line_summary(session, line_id, list(before.values()), after)
-    stage(session, line_id, classes, events[0].origin, events[0].at)
+    with pipelined(session):
+        append_events(session, events)
+        set_classes(session, classes)
+        update_line_summary(session, line_id, list(before.values()), after, summary=summary)
+        stage(session, line_id, classes, events[0].origin, events[0].at)
 
 
 def _classes(session: Session, line_id: int, entry_ids: Sequence[int]) -> dict[int, int | None]:

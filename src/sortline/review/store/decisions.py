@@ -37,11 +37,18 @@ _NEWEST = (
     .order_by(_columns.id.desc())
     .limit(1)
 )
-_BY_KEYS = select(review_decisions).where(
-    _columns.line_id == bindparam("line"),
-    _columns.who == bindparam("who"),
-    _columns.key.is_not(None),
-    _columns.key.in_(bindparam("keys", expanding=True)),
+_KNOWN = (
+    select(review_decisions)
+    .where(
+        _columns.item_id.in_(bindparam("items", expanding=True))
+        | (
+            (_columns.line_id == bindparam("line"))
+            & (_columns.who == bindparam("who"))
+            & _columns.key.is_not(None)
+            & _columns.key.in_(bindparam("keys", expanding=True))
+        )
+    )
+    .order_by(_columns.id)
 )
 
 
@@ -96,9 +103,21 @@ def newest(session: Session, line_id: int, who: str) -> Decision | None:
     return None if row is None else Decision(**row._mapping)
 
 
-def by_key(session: Session, line_id: int, who: str, keys: Sequence[str]) -> dict[str, Decision]:
-    """What a person has decided under each of up to 500 keys, by key."""
+def known(
+    session: Session, line_id: int, item_ids: Iterable[str], *, who: str, keys: Sequence[str]
+) -> tuple[dict[str, list[Decision]], dict[str, Decision]]:
+    """What was decided about each of up to 500 items, as `of_items` has it; and what a person has decided under each of
+    up to 500 keys, about whatever item, by key.
+    """
     if not keys:
-        return {}
-    rows = session.execute(_BY_KEYS, {"line": line_id, "who": who, "keys": list(keys)})
-    return {row.key: Decision(**row._mapping) for row in rows}
+        return of_items(session, item_ids), {}
+    ids, wanted = list(item_ids), set(keys)
+    made: dict[str, list[Decision]] = {one: [] for one in ids}
+    under: dict[str, Decision] = {}
+    for row in session.execute(_KNOWN, {"items": ids, "line": line_id, "who": who, "keys": list(keys)}):
+        found = Decision(**row._mapping)
+        if found.item_id in made:
+            made[found.item_id].append(found)
+        if found.key in wanted and (found.line_id, found.who) == (line_id, who):
+            under[found.key] = found
+    return made, under
