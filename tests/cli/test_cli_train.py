@@ -110,6 +110,7 @@ def test_a_worker_that_runs_is_followed_to_the_failure(sortline: Sortline, start
     assert "A worker is running; following it." in result.stderr
     assert "failed: there is nothing to train" in result.stdout
     assert "sortline runs log" in result.stdout
+    assert "there is nothing to train" in sortline("runs", "list", *OF).stdout
 
 
 @pytest.mark.usefixtures("drawn")

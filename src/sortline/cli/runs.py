@@ -59,14 +59,14 @@ def list_(
     if as_json:
         typer.echo(RunPage(runs=views, next_cursor=page.next_cursor).model_dump_json(indent=1))
         return
-    table = Table("run", "method", "version", "state", "verdict", "bundle", "when", "note", box=None)
+    table = Table("run", "method", "version", "state", "outcome", "bundle", "when", "note", box=None)
     for view, state in zip(views, page.items, strict=True):
-        verdict = "" if view.verdict is None else str(view.verdict["text"])
+        outcome = (state.job.error or "") if view.verdict is None else str(view.verdict["text"])
         bundle = view.bundle.hash[:12] + (" (live)" if view.serving else "") if view.bundle else ""
         when = f"{state.run.created_at.astimezone():%Y-%m-%d %H:%M}"
         number = "" if view.version is None else str(view.version)
         stands = f"{state.job.state} {'' if state.job.ended else progress_words(state.job)}"
-        cells = (view.id[:_SHOWN], view.method, number, stands, verdict, bundle, when, view.note)
+        cells = (view.id[:_SHOWN], view.method, number, stands, outcome, bundle, when, view.note)
         table.add_row(*map(Text, cells))
     console().print(table)
 
