@@ -1,9 +1,10 @@
-"""LitServe with the same network, decode and runtime, as its own documentation would set it up.
+"""LitServe with the same network, decode and runtime.
 
-    python benchmarks/peer_litserve.py --port 8001 --data-dir DIR [--batch N]
+    python benchmarks/peer_litserve.py --port 8001 --data-dir DIR [--workers N] [--batch N]
 
-A worker process a core, each with one thread of the runtime that the server's `choose` remembered in DIR; the answer is
-class and probabilities alone: no verdict, nothing recorded. Needs `pip install litserve`.
+By itself LitServe has one worker process and no batches; more workers share the cores. Each runs the runtime that the
+server's `choose` remembered in DIR. The answer is class and probabilities alone: no verdict, nothing recorded. Needs
+`pip install litserve`.
 """
 
 import argparse
@@ -25,17 +26,17 @@ from sortline.settings import Settings, available_cores
 class Classify(litserve.LitAPI):
     """Pictures in by multipart, probabilities out."""
 
-    def __init__(self, data_dir: Path, **options: Any) -> None:
+    def __init__(self, data_dir: Path, threads: int, **options: Any) -> None:
         super().__init__(**options)
-        self._data_dir = data_dir
+        self._data_dir, self._threads = data_dir, threads
 
     def setup(self, device: str) -> None:
-        """Loads the network in this worker, on one core."""
+        """Loads the network in this worker, on its share of the cores."""
         settings = Settings()
         self.bundle = read_bundle(packaged_bundles()["waste"])
         memory = self._data_dir / "cache"
         choice = choose(self.bundle, threads=settings.inference_threads, memory=memory)[1]
-        self.runtime = choose(self.bundle, threads=1, preferred=choice.runtime)[0]
+        self.runtime = choose(self.bundle, threads=self._threads, preferred=choice.runtime)[0]
 
     def decode_request(self, request: Request) -> Any:
         """The network's input, (S, S, 3), from the form's picture."""
@@ -71,12 +72,16 @@ def main() -> None:
     )
     parser.add_argument("--port", type=int, required=True)
     parser.add_argument("--data-dir", type=Path, required=True)
+    parser.add_argument("--workers", type=int, default=1)
     parser.add_argument("--batch", type=int, default=1)
     given = parser.parse_args()
     api = Classify(
-        given.data_dir, max_batch_size=given.batch, batch_timeout=0.005 if given.batch > 1 else 0.0
+        given.data_dir,
+        max(1, available_cores() // given.workers),
+        max_batch_size=given.batch,
+        batch_timeout=0.005 if given.batch > 1 else 0.0,
     )
-    server = litserve.LitServer(api, accelerator="cpu", workers_per_device=available_cores())
+    server = litserve.LitServer(api, accelerator="cpu", workers_per_device=given.workers)
     server.run(host="127.0.0.1", port=given.port, log_level="warning", generate_client_file=False)
 
 
