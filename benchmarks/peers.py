@@ -62,9 +62,8 @@ def _litserve(
         url = f"http://127.0.0.1:{port}"
         load.run(url, folder, clients=CLIENTS, seconds=2, first=first_number())
         found = load.run(url, folder, clients=CLIENTS, seconds=seconds, first=first_number())
-        print(
-            f"LitServe, workers {workers}, batches of up to {batch}: {found.images_per_second:.1f} img/s, {found.failures} failures"
-        )
+        speed = f"{found.images_per_second:.1f} img/s, {found.failures} failures"
+        print(f"LitServe, workers {workers}, batches of up to {batch}: {speed}")
         return found.images_per_second
     finally:
         stop(process)
