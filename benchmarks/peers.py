@@ -1,6 +1,9 @@
 """What the server is held beside: LitServe on the same network, and the quantised network's limit and accuracy."""
 
+import contextlib
 import http.client
+import os
+import signal
 import subprocess
 import sys
 import time
@@ -11,7 +14,7 @@ from typing import Any
 import load
 from limit import Limit
 from photos import first_number
-from running_server import free_port, stop
+from running_server import free_port
 from sortline.engine.bundle import QUANTISED, read_bundle
 from sortline.engine.packaged import packaged_bundles
 from sortline.settings import available_cores
@@ -55,7 +58,9 @@ def _litserve(
     port = free_port()
     command = [sys.executable, str(Path(__file__).with_name("peer_litserve.py")), "--port", str(port)]
     command += ["--data-dir", str(data_dir), "--workers", str(workers), "--batch", str(batch)]
-    process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    process = subprocess.Popen(
+        command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True
+    )
     try:
         _wait_until_ready(process, port)
         load.prepare(folder, jpegs, host=f"127.0.0.1:{port}", path="/predict")
@@ -66,7 +71,10 @@ def _litserve(
         print(f"LitServe, workers {workers}, batches of up to {batch}: {speed}")
         return found.images_per_second
     finally:
-        stop(process)
+        # Asked to stop, it leaves processes that go on for hours, and take a core from whatever is measured next.
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(process.pid, signal.SIGKILL)
+        process.wait()
 
 
 def _wait_until_ready(process: subprocess.Popen[bytes], port: int) -> None:

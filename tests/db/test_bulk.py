@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta, timezone
 from typing import Any
 
@@ -11,7 +11,6 @@ from sqlalchemy import Column, Engine, Integer, LargeBinary, MetaData, String, T
 
 from sortline.db.base import Hex, UtcDateTime
 from sortline.db.bulk import insert_rows
-from sortline.db.engine import connect
 from sortline.db.session import reading, writing
 
 notes = Table(
@@ -26,12 +25,10 @@ notes = Table(
 
 
 @pytest.fixture
-def engine(empty_database_url: str) -> Iterator[Engine]:
+def engine(empty: Engine) -> Engine:
     """A database with one table."""
-    engine = connect(empty_database_url)
-    notes.metadata.create_all(engine)
-    yield engine
-    engine.dispose()
+    notes.metadata.create_all(empty)
+    return empty
 
 
 def note(number: int, data: bytes = b"", name: str | None = None) -> dict[str, Any]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from hashlib import sha256
 
 import pytest
@@ -11,7 +10,7 @@ from sqlalchemy.exc import DBAPIError
 
 from sortline.db.among import among
 from sortline.db.base import Hex
-from sortline.db.engine import DatabaseUnavailable, connect
+from sortline.db.engine import DatabaseUnavailable
 from sortline.db.session import Session, pipelined, reading, writing
 
 things = Table(
@@ -23,12 +22,10 @@ things = Table(
 
 
 @pytest.fixture
-def engine(empty_database_url: str) -> Iterator[Engine]:
+def engine(empty: Engine) -> Engine:
     """A database with one table."""
-    engine = connect(empty_database_url)
-    things.metadata.create_all(engine)
-    yield engine
-    engine.dispose()
+    things.metadata.create_all(empty)
+    return empty
 
 
 def thing(number: int) -> dict[str, object]:

@@ -14,8 +14,8 @@ from sortline.db.session import Session
 def among(session: Session, column: ColumnElement[Any], values: Iterable[Any]) -> ColumnElement[bool]:
     """Whether the column is one of the values.
 
-    PostgreSQL takes them as one array: of a parameter for each, its driver parses 500 in 15 ms, and it prepares the
-    statement anew for every length.
+    PostgreSQL takes them as one array. With a parameter for each, 500 took 5.3 ms to ask for instead of 1.7, most of it
+    the driver's, and every length was another statement to prepare.
     """
     found = list(values)
     if session.dialect.name == "postgresql":

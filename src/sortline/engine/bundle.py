@@ -221,7 +221,7 @@ class Bundle:
         return Memory(**self._arrays("memory.npz"))
 
     def remembered(self) -> tuple[NDArray[np.uint64], NDArray[np.uint8]]:
-        """Which pictures are in the memory: its prefixes and splits, both (M,). Embeddings take ten times as long."""
+        """Which pictures are in the memory: its prefixes and splits, both (M,), in a hundredth of the memory's time."""
         return remembered(self.folder)
 
     def golden(self) -> Golden:

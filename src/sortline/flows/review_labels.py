@@ -51,6 +51,8 @@ def fingerprint_ahead(tools: Tools, hashes: Sequence[str]) -> None:
 
     One that cannot be had now is left for its decision.
     """
+    if not hashes:
+        return
     with suppress(DatabaseUnavailable):
         with reading(tools.engine) as session:
             bare = [one for one in get_records(session, hashes).values() if one.phash is None]

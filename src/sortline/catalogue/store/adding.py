@@ -136,6 +136,7 @@ class _Adding:
         after = [replace(facts, class_id=changes.classes[entry]) for entry, facts in before.items()]
         added = [self._facts(*arrival) for arrival in changes.arrivals]
         rows = [self._row(*arrival) for arrival in changes.arrivals]
+        # Reads, where many have come since it last did.
         add_near(session, manner.line_id, self._phashes, self._near.latest)
         with pipelined(session):
             insert_rows(session, entries, rows)
