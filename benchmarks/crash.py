@@ -8,6 +8,7 @@ when the server died. The last line is JSON: `acknowledged`, `lost`, `duplicated
 """
 
 import argparse
+import contextlib
 import hashlib
 import http.client
 import json
@@ -97,23 +98,27 @@ class Clients:
         return self.told.refused.total() if refused else len(self.told.answers)
 
     def _work(self, port: int) -> None:
-        connection = http.client.HTTPConnection("127.0.0.1", port, timeout=120)
+        with contextlib.closing(http.client.HTTPConnection("127.0.0.1", port, timeout=120)) as connection:
+            while self._ask(connection):
+                pass
+
+    def _ask(self, connection: http.client.HTTPConnection) -> bool:
+        """Sends one picture; whether the server lived to answer."""
         headers = {"Content-Type": f"multipart/form-data; boundary={BOUNDARY}"}
-        while True:
-            body = _form(self._picture())
-            try:
-                connection.request("POST", "/api/v1/lines/waste/classify", body, headers)
-                response = connection.getresponse()
-                answer = json.loads(response.read())
-            except (OSError, http.client.HTTPException, ValueError):
-                with self._lock:
-                    self.told.in_flight += 1
-                return
+        try:
+            connection.request("POST", "/api/v1/lines/waste/classify", _form(self._picture()), headers)
+            response = connection.getresponse()
+            answer = json.loads(response.read())
+        except (OSError, http.client.HTTPException, ValueError):
             with self._lock:
-                if response.status == 200:
-                    self.told.answers.append(answer)
-                else:
-                    self.told.refused[f"{response.status} {answer['type']}"] += 1
+                self.told.in_flight += 1
+            return False
+        with self._lock:
+            if response.status == 200:
+                self.told.answers.append(answer)
+            else:
+                self.told.refused[f"{response.status} {answer['type']}"] += 1
+        return True
 
     def _picture(self) -> bytes:
         with self._lock:
