@@ -192,7 +192,7 @@ def services(ready: Installation) -> Iterator[Services]:
         with writing(ready.engine) as session:
             add_latencies(session, counted)
 
-    recorder = Recorder(commit, more_to_come=lambda: inference.waiting() > 0, observe=metrics.recorded)
+    recorder = Recorder(commit, waiting=inference.waiting, observe=metrics.recorded)
     admission = Admission(max_requests=settings.max_requests, max_bytes=settings.max_request_bytes)
     follower, cores = Follower(ready.engine, live, partial(load_bundle, ready, inference)), available_cores()
     shadow = Shadow(

@@ -63,7 +63,7 @@ def test_group_waits_for_no_more_when_nothing_is_to_come(monkeypatch: pytest.Mon
     monkeypatch.setattr("sortline.serving.recorder.LINGER", AGES)
     log = Log()
     log.gate.set()
-    recorder: Recorder[int] = Recorder(log.commit, more_to_come=lambda: False)
+    recorder: Recorder[int] = Recorder(log.commit, waiting=lambda: 0)
     recorder.start()
     for record in range(3):
         told = Told()
@@ -73,27 +73,43 @@ def test_group_waits_for_no_more_when_nothing_is_to_come(monkeypatch: pytest.Mon
     assert log.groups == [[0], [1], [2]]
 
 
-def test_group_waits_for_more_while_more_is_to_come(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Records that trickle in while others wait to be inferred are one group."""
+def test_group_grows_to_half_of_what_waits(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Records that trickle in while others wait to be inferred are one group, until it is half as large."""
     monkeypatch.setattr("sortline.serving.recorder.LINGER", AGES)
     log = Log()
     log.gate.set()
-    recorder: Recorder[int] = Recorder(log.commit, more_to_come=lambda: True)
+    recorder: Recorder[int] = Recorder(log.commit, waiting=lambda: 7)
     recorder.start()
-    for record in range(3):
-        told = Told()
+    callers = [Told() for _ in range(4)]
+    for record, told in enumerate(callers[:3]):
         recorder.submit(told.entry(record))
         # Time for a recorder that does not wait to show it; one that does is right however long this takes.
         assert not told.wait(0.1)
+    recorder.submit(callers[3].entry(3))
+    assert all(told.wait(60) for told in callers)
     recorder.close()
-    assert log.groups == [[0, 1, 2]]
+    assert log.groups == [[0, 1, 2, 3]]
+
+
+def test_group_that_waits_is_kept_when_the_recorder_closes(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A server that goes down keeps what it has inferred without waiting for more."""
+    monkeypatch.setattr("sortline.serving.recorder.LINGER", AGES)
+    log = Log()
+    log.gate.set()
+    recorder: Recorder[int] = Recorder(log.commit, waiting=lambda: 50)
+    recorder.start()
+    told = Told()
+    recorder.submit(told.entry(0))
+    recorder.close()
+    assert told.is_set()
+    assert log.groups == [[0]]
 
 
 def test_group_does_not_wait_for_ever() -> None:
-    """A record is kept after a while though more is to come all the time."""
+    """A record is kept after a while though more waits to be inferred all the time."""
     log = Log()
     log.gate.set()
-    recorder: Recorder[int] = Recorder(log.commit, more_to_come=lambda: True)
+    recorder: Recorder[int] = Recorder(log.commit, waiting=lambda: 50)
     recorder.start()
     told = Told()
     recorder.submit(told.entry(0))
