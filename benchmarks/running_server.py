@@ -18,6 +18,8 @@ from typing import Any
 
 # How long a server may take to become ready, and to stop.
 START_SECONDS, STOP_SECONDS = 180, 60
+# What would make the server another than a user's, whose Python keeps what it compiled at the first start.
+NOT_HANDED_ON = ("DATABASE_URL", "PORT", "PYTHONDONTWRITEBYTECODE")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -59,7 +61,7 @@ def running_server(
     """A ready server on a free port of the loopback address; it is gone when the block ends, however it ends."""
     port = free_port()
     command = [*program(), "serve", "--port", str(port), "--data-dir", str(data_dir)]
-    environment = {name: value for name, value in os.environ.items() if name not in ("DATABASE_URL", "PORT")}
+    environment = {name: value for name, value in os.environ.items() if name not in NOT_HANDED_ON}
     environment |= {"SORTLINE_DATABASE_URL": database_url} if database_url else {}
     # So that `ask` may do what an admin does. Who a caller is is found out all the same, as without.
     environment |= {"SORTLINE_INSECURE": "true"}

@@ -225,6 +225,17 @@ def services(ready: Installation) -> Iterator[Services]:
         admission.closed = True
 
 
+@contextmanager
+def running(settings: Settings) -> Iterator[Services]:
+    """The installation and the services that run on it.
+
+    Raises:
+        DatabaseUnreachable, InvalidBlobsUrl, StorageUnavailable: with what to do.
+    """
+    with installation(settings) as ready, services(ready) as found:
+        yield found
+
+
 def _start(
     closing: ExitStack, part: Recorder[Sight] | Inference | Follower | RollUp | Shadow | Meter
 ) -> None:

@@ -1,6 +1,5 @@
 """The server: routes, errors and pages around the running services."""
 
-import gc
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
@@ -46,7 +45,7 @@ from sortline.api import (
 from sortline.api.description import describe
 from sortline.api.edge import Edge
 from sortline.settings import Settings
-from sortline.wiring import installation, services
+from sortline.wiring import running
 
 # Paths that are named come before paths that any word fits.
 ROUTERS = (
@@ -101,20 +100,12 @@ def create_app(settings: Settings) -> FastAPI:
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
-        opened = installation(settings)
-        ready = await run_in_threadpool(opened.__enter__)
+        services = running(settings)
+        app.state.services = await run_in_threadpool(services.__enter__)
         try:
-            running = services(ready)
-            app.state.services = await run_in_threadpool(running.__enter__)
-            # What is loaded now stays: the collector need not look at it again and again under load.
-            gc.collect()
-            gc.freeze()
-            try:
-                yield
-            finally:
-                await run_in_threadpool(running.__exit__, None, None, None)
+            yield
         finally:
-            await run_in_threadpool(opened.__exit__, None, None, None)
+            await run_in_threadpool(services.__exit__, None, None, None)
 
     app = FastAPI(
         title="Sortline",

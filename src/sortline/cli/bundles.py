@@ -6,7 +6,6 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 from rich.console import Console
-from rich.markdown import Markdown
 from rich.table import Table
 
 from sortline.cli import bundle_files
@@ -72,6 +71,8 @@ def show(
     card = (found.folder / "card.md").read_text(encoding="utf-8")
     console = Console()
     if console.is_terminal:
+        from rich.markdown import Markdown  # a parser that no other command needs
+
         console.print(Markdown(card))
     else:
         typer.echo(card)

@@ -2,6 +2,7 @@
 
 import ctypes
 import errno
+import gc
 import logging
 import platform
 import socket
@@ -71,6 +72,9 @@ def run(settings: Settings, *, ready: Callable[[], None] = lambda: None) -> None
         port = listener.getsockname()[1]
 
         def told() -> None:
+            # What is loaded now stays: the collector need not look at it again and again under load.
+            gc.freeze()
+            gc.enable()
             announce(settings, port, time.perf_counter() - begun, link)
             for one in trusted:
                 log.warning("trusted without a key: %s", one)

@@ -1,5 +1,7 @@
 """`sortline up` and `sortline serve`: the server, until it is told to stop; with `up` a worker beside it."""
 
+import gc
+
 from sortline.cli.options import DataDir, Host, Insecure, Port, Trust, settings
 
 
@@ -11,6 +13,7 @@ def up(
     insecure: Insecure = None,
 ) -> None:
     """Start Sortline on this machine and print its link: the server, and the worker for what takes long."""
+    _no_garbage_yet()
     from sortline.cli.server import run
     from sortline.cli.worker import Child
 
@@ -31,6 +34,12 @@ def serve(
     insecure: Insecure = None,
 ) -> None:
     """Start the server alone."""
+    _no_garbage_yet()
     from sortline.cli.server import run
 
     run(settings(host=host, port=port, data_dir=data_dir, trust=trust or None, insecure=insecure))
+
+
+def _no_garbage_yet() -> None:
+    """Python does not look for garbage while what stays is loaded, a seventh of the start; `run` lets it, once ready."""
+    gc.disable()
