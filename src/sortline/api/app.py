@@ -43,6 +43,7 @@ from sortline.api import (
     versions,
 )
 from sortline.api.description import describe
+from sortline.api.direct import Direct
 from sortline.api.edge import Edge
 from sortline.settings import Settings
 from sortline.wiring import running
@@ -126,5 +127,6 @@ def create_app(settings: Settings) -> FastAPI:
     pages.mount(app)
     errors.install(app)
     describe(app)
+    app.add_middleware(Direct)
     app.add_middleware(Edge, settings=settings)
     return app

@@ -16,9 +16,8 @@ from sortline.errors import SortlineError
 from sortline.flows.classify import Answer
 from sortline.wiring import Services
 
-router = APIRouter(
-    prefix="/api/v1/lines/{line}", tags=["classify"], dependencies=[Depends(require(Scope.CLASSIFY))]
-)
+may_classify = require(Scope.CLASSIFY)
+router = APIRouter(prefix="/api/v1/lines/{line}", tags=["classify"], dependencies=[Depends(may_classify)])
 
 
 class BatchAnswer(BaseModel):

@@ -41,5 +41,5 @@ def serve(
 
 
 def _no_garbage_yet() -> None:
-    """Python does not look for garbage while what stays is loaded, a seventh of the start; `run` lets it, once ready."""
+    """Python does not look for garbage while it loads what stays, a seventh of the start; `run` lets it, once ready."""
     gc.disable()
