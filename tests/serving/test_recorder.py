@@ -73,12 +73,12 @@ def test_group_waits_for_no_more_when_nothing_is_to_come(monkeypatch: pytest.Mon
     assert log.groups == [[0], [1], [2]]
 
 
-def test_group_grows_to_half_of_what_waits(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Records that trickle in while others wait to be inferred are one group, until it is half as large."""
+def test_group_grows_to_as_many_as_wait(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Records that trickle in while others wait to be inferred are one group, until it is as large."""
     monkeypatch.setattr("sortline.serving.recorder.LINGER", AGES)
     log = Log()
     log.gate.set()
-    recorder: Recorder[int] = Recorder(log.commit, waiting=lambda: 7)
+    recorder: Recorder[int] = Recorder(log.commit, waiting=lambda: 4)
     recorder.start()
     callers = [Told() for _ in range(4)]
     for record, told in enumerate(callers[:3]):
