@@ -128,7 +128,7 @@ def test_a_run_is_started_watched_and_its_model_promoted(visit: Visit) -> None:
     dialog = page.get_by_role("dialog")
     dialog.get_by_label("Reason").fill("it is the first")
     dialog.get_by_role("button", name=re.compile("^Promote")).click()
-    page.get_by_text("is live").first.wait_for()
+    page.get_by_text(re.compile(r"^\S+ is live$")).wait_for()
 
     visit.open("/models?tab=ledger", line.name)
     page.get_by_role("cell", name="it is the first").wait_for()
