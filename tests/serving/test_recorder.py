@@ -1,7 +1,8 @@
 """Group commit: each entry is settled once, after its group is kept or refused."""
 
 import threading
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from itertools import chain
 
 import pytest
@@ -58,63 +59,58 @@ class Told(threading.Event):
         return Entry(record, lambda _: self.set())
 
 
+@contextmanager
+def recording(log: Log, *, waiting: int) -> Iterator[Recorder[int]]:
+    """A recorder at work while so many pictures wait to be inferred."""
+    log.gate.set()
+    recorder: Recorder[int] = Recorder(log.commit, waiting=lambda: waiting)
+    recorder.start()
+    yield recorder
+    recorder.close()
+
+
 def test_group_waits_for_no_more_when_nothing_is_to_come(monkeypatch: pytest.MonkeyPatch) -> None:
     """A record is kept at once while nothing waits to be inferred, however long a group might wait."""
     monkeypatch.setattr("sortline.serving.recorder.LINGER", AGES)
     log = Log()
-    log.gate.set()
-    recorder: Recorder[int] = Recorder(log.commit, waiting=lambda: 0)
-    recorder.start()
-    for record in range(3):
-        told = Told()
-        recorder.submit(told.entry(record))
-        assert told.wait(60)
-    recorder.close()
+    with recording(log, waiting=0) as recorder:
+        for record in range(3):
+            told = Told()
+            recorder.submit(told.entry(record))
+            assert told.wait(60)
     assert log.groups == [[0], [1], [2]]
 
 
 def test_group_grows_to_as_many_as_wait(monkeypatch: pytest.MonkeyPatch) -> None:
     """Records that trickle in while others wait to be inferred are one group, until it is as large."""
     monkeypatch.setattr("sortline.serving.recorder.LINGER", AGES)
-    log = Log()
-    log.gate.set()
-    recorder: Recorder[int] = Recorder(log.commit, waiting=lambda: 4)
-    recorder.start()
-    callers = [Told() for _ in range(4)]
-    for record, told in enumerate(callers[:3]):
-        recorder.submit(told.entry(record))
-        # Time for a recorder that does not wait to show it; one that does is right however long this takes.
-        assert not told.wait(0.1)
-    recorder.submit(callers[3].entry(3))
-    assert all(told.wait(60) for told in callers)
-    recorder.close()
+    log, callers = Log(), [Told() for _ in range(4)]
+    with recording(log, waiting=4) as recorder:
+        for record, told in enumerate(callers[:3]):
+            recorder.submit(told.entry(record))
+            # Time for a recorder that does not wait to show it; one that does is right however long this takes.
+            assert not told.wait(0.1)
+        recorder.submit(callers[3].entry(3))
+        assert all(told.wait(60) for told in callers)
     assert log.groups == [[0, 1, 2, 3]]
 
 
 def test_group_that_waits_is_kept_when_the_recorder_closes(monkeypatch: pytest.MonkeyPatch) -> None:
     """A server that goes down keeps what it has inferred without waiting for more."""
     monkeypatch.setattr("sortline.serving.recorder.LINGER", AGES)
-    log = Log()
-    log.gate.set()
-    recorder: Recorder[int] = Recorder(log.commit, waiting=lambda: 50)
-    recorder.start()
-    told = Told()
-    recorder.submit(told.entry(0))
-    recorder.close()
+    log, told = Log(), Told()
+    with recording(log, waiting=50) as recorder:
+        recorder.submit(told.entry(0))
     assert told.is_set()
     assert log.groups == [[0]]
 
 
 def test_group_does_not_wait_for_ever() -> None:
     """A record is kept after a while though more waits to be inferred all the time."""
-    log = Log()
-    log.gate.set()
-    recorder: Recorder[int] = Recorder(log.commit, waiting=lambda: 50)
-    recorder.start()
     told = Told()
-    recorder.submit(told.entry(0))
-    assert told.wait(60)
-    recorder.close()
+    with recording(Log(), waiting=50) as recorder:
+        recorder.submit(told.entry(0))
+        assert told.wait(60)
 
 
 def test_groups_are_bounded() -> None:

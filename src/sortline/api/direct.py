@@ -5,10 +5,9 @@ lacks. The one route that is asked all day goes without them: it stands in FastA
 description and for whoever lists the routes.
 """
 
-import re
-
 from fastapi import Request
 from fastapi.routing import APIRoute
+from starlette.routing import Match
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from sortline.api import classify
@@ -26,15 +25,14 @@ class Direct:
             for route in classify.router.routes
             if isinstance(route, APIRoute) and route.endpoint is classify.classify
         )
-        self._path = re.compile(self._route.path.replace("{line}", "([^/]+)"))
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """One request."""
-        found = self._path.fullmatch(scope["path"]) if scope["type"] == "http" else None
-        if found is None or scope["method"] != "POST":
+        match, found = self._route.matches(scope)
+        if match is not Match.FULL:
             await self._app(scope, receive, send)
             return
-        scope["route"], scope["path_params"] = self._route, {"line": found[1]}
+        scope["route"], scope["path_params"] = self._route, found["path_params"]
         request = Request(scope, receive, send)
         try:
             await classify.may_classify(request)

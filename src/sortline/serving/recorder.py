@@ -3,7 +3,7 @@
 What arrives while one group is written makes up the next. While pictures wait for an inference thread, a group also
 waits for more records, until it holds as many as still wait there: then it is the threads that limit what the server
 gets through, so the wait costs no throughput, and every transaction that it saves leaves them more of the processor. On
-2 cores under 50 clients that is 23 records a group, and a seventh more pictures a second than with groups of 3. An idle
+2 cores under 50 clients that is 20 records a group, and a seventh more pictures a second than with groups of 3. An idle
 server never waits.
 """
 
