@@ -1,14 +1,16 @@
 """The short way from the edge to classify answers as FastAPI's own way does."""
 
 import asyncio
+from functools import partial
 from typing import Any
 
 import httpx
 import pytest
 from fastapi import FastAPI
+from starlette.types import ASGIApp, Receive, Scope, Send
 
 from sortline.api.app import create_app
-from sortline.api.direct import Direct
+from sortline.api.edge import Edge
 from tests.pictures import photo
 from tests.running import RunningServer
 
@@ -64,13 +66,17 @@ def asked(server: RunningServer, name: str, *, direct: bool) -> httpx.Response:
     return asyncio.run(ask())
 
 
-def app(server: RunningServer, *, direct: bool) -> FastAPI:
+def app(server: RunningServer, *, direct: bool) -> ASGIApp:
     """The application on those services, with the short way or without."""
     made = create_app(server.services.settings)
     made.state.services = server.services
-    if not direct:
-        made.user_middleware = [layer for layer in made.user_middleware if layer.cls is not Direct]
-    return made
+    edge = Edge(partial(FastAPI.__call__, made), server.services.settings)
+
+    async def long_way(scope: Scope, receive: Receive, send: Send) -> None:
+        scope["app"] = made
+        await edge(scope, receive, send)
+
+    return made if direct else long_way
 
 
 def told(response: httpx.Response) -> Any:

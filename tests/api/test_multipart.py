@@ -23,6 +23,29 @@ def test_reads_what_a_client_builds(files: list[tuple[str, str, bytes]]) -> None
             assert part.name == name
 
 
+plain = st.text(
+    st.characters(exclude_categories=["Cs", "Cc"], exclude_characters='"\\'), min_size=1, max_size=20
+)
+
+
+@given(plain, st.none() | plain)
+def test_usual_headers_say_what_the_library_reads_in_them(name: str, filename: str | None) -> None:
+    """The short way gives a field and a file the names that the library's own reader gives them."""
+    usual = f'form-data; name="{name}"' + ("" if filename is None else f'; filename="{filename}"')
+    short, long = (named(usual), named(f"{usual}; of=old"))
+    assert short == long
+
+
+def named(disposition: str) -> tuple[str, str | None] | None:
+    """The names in the only part of a form; None where it is refused."""
+    body = b"--b\r\nContent-Disposition: " + disposition.encode() + b"\r\n\r\n\r\n--b--\r\n"
+    try:
+        [part] = parts("multipart/form-data; boundary=b", body)
+    except BadMultipart:
+        return None
+    return part.name, part.filename
+
+
 @given(st.binary(max_size=200), st.integers(0, 400))
 def test_damage_never_raises_anything_else(noise: bytes, cut: int) -> None:
     """Cut or overwritten forms are read or refused, never a crash."""

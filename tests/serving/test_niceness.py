@@ -3,11 +3,12 @@
 import os
 import sys
 import threading
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
 from sortline.serving.inference import Inference
-from sortline.serving.niceness import NICER, behind_others
+from sortline.serving.niceness import NICER, behind_others, interrupt_nobody
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="only Linux has a niceness for each thread")
 
@@ -25,6 +26,20 @@ def test_inference_threads_are_nicer_than_the_server() -> None:
     inference.on_every_thread(lambda: found.append(niceness()))
     inference.close()
     assert found == [niceness() + NICER] * 2
+
+
+def test_a_server_s_threads_interrupt_nobody() -> None:
+    """The thread that says so and those it starts are scheduled in turns; others as before."""
+    before = os.sched_getscheduler(0)
+
+    def scheduled() -> tuple[int, int]:
+        interrupt_nobody()
+        with ThreadPoolExecutor(1) as started:
+            return os.sched_getscheduler(0), started.submit(os.sched_getscheduler, 0).result()
+
+    with ThreadPoolExecutor(1) as server:
+        assert server.submit(scheduled).result() == (os.SCHED_BATCH, os.SCHED_BATCH)
+    assert os.sched_getscheduler(0) == before
 
 
 def test_a_bundle_is_loaded_behind_others() -> None:

@@ -1,11 +1,11 @@
 """How an answer reads: the native shape, and the one that carries every name older clients look for."""
 
 import base64
-import json
 from datetime import UTC, datetime
 from typing import Any, Literal
 
 from pydantic import BaseModel, Field
+from pydantic_core import to_json
 from starlette.responses import Response
 
 from sortline.engine.image import Preprocessing
@@ -105,8 +105,7 @@ def for_older_clients(answer: Answer, requests_per_minute: int) -> dict[str, Any
 
 def encoded(document: Any, status: int = 200) -> Response:
     """The document as a JSON response, in plain UTF-8."""
-    body = json.dumps(document, ensure_ascii=False, separators=(",", ":")).encode()
-    return Response(body, status_code=status, media_type="application/json")
+    return Response(to_json(document), status_code=status, media_type="application/json")
 
 
 def timestamp(at: datetime) -> str:

@@ -2,9 +2,11 @@
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from typing import Any
 
 from fastapi import FastAPI
 from starlette.concurrency import run_in_threadpool
+from starlette.types import Receive, Scope, Send
 
 from sortline import __version__
 from sortline.api import (
@@ -108,7 +110,8 @@ def create_app(settings: Settings) -> FastAPI:
         finally:
             await run_in_threadpool(services.__exit__, None, None, None)
 
-    app = FastAPI(
+    app = _App(
+        settings,
         title="Sortline",
         version=__version__,
         description="A sorting line for images.",
@@ -127,6 +130,20 @@ def create_app(settings: Settings) -> FastAPI:
     pages.mount(app)
     errors.install(app)
     describe(app)
-    app.add_middleware(Direct)
-    app.add_middleware(Edge, settings=settings)
     return app
+
+
+class _App(FastAPI):
+    """FastAPI within our own outermost layers, which are there before any of its own."""
+
+    def __init__(self, settings: Settings, **described: Any) -> None:
+        super().__init__(**described)
+        self._edge = Edge(Direct(super().__call__), settings)
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """One request; or the server's life."""
+        if scope["type"] != "http":
+            await super().__call__(scope, receive, send)
+            return
+        scope["app"] = self
+        await self._edge(scope, receive, send)

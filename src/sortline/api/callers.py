@@ -88,7 +88,7 @@ async def identify(request: Request, guard: Guard, settings: Settings) -> Caller
         TooManyRequests: that, too often.
     """
     headers = {name: value for name, value in request.scope["headers"] if name in _READ}
-    peer = request.client.host if request.client else ""
+    peer = address_of(request) or ""
     proxied = not PROXY_HEADERS.isdisjoint(headers)
     local = not proxied and settings.loopback and is_loopback(peer)
     caller = partial(Caller, address=_address(peer, headers), local=local)
@@ -107,6 +107,12 @@ async def identify(request: Request, guard: Guard, settings: Settings) -> Caller
     if local:
         return caller(name=LOCAL, scopes=_ANYBODY, how=How.LOCAL)
     return caller(name="anonymous", scopes=frozenset(), how=How.NOTHING)
+
+
+def address_of(request: Request) -> str | None:
+    """The address that the request comes from; None where there is none, as on a Unix socket."""
+    client: tuple[str, int] | None = request.scope.get("client")
+    return client[0] if client else None
 
 
 async def session_of(request: Request, guard: Guard) -> SignedIn | None:

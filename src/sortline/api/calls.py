@@ -6,6 +6,7 @@ from typing import Any
 
 from fastapi import Request
 
+from sortline.api.callers import address_of
 from sortline.api.deps import line_of, services_of
 from sortline.errors import SortlineError
 from sortline.flows.classify import Origin
@@ -51,7 +52,8 @@ def call_of(request: Request) -> Call:
         NotServed, NoModel: the line cannot classify.
         InvalidParameter: a query parameter has a value it cannot have.
     """
-    line, query = line_of(request), request.query_params
+    line = line_of(request)
+    query = request.query_params if request.scope["query_string"] else {}
     _ = line.model  # before the body is read
     source, explain = query.get("source", "api"), query.get("explain", "false")
     if not _SOURCE.fullmatch(source):
@@ -63,7 +65,7 @@ def call_of(request: Request) -> Call:
     return Call(
         services=services_of(request),
         line=line,
-        origin=Origin(source=source, client=request.client.host if request.client else None),
+        origin=Origin(source=source, client=address_of(request)),
         explain=_TRUTH[explain.lower()],
     )
 

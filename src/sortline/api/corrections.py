@@ -7,6 +7,7 @@ from fastapi import APIRouter, Depends, Request
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from sortline.api.access import Scope, caller_of, require
+from sortline.api.callers import address_of
 from sortline.api.calls import InvalidParameter
 from sortline.api.deps import line_of, services_of
 from sortline.api.image_uploads import off_the_loop, shown
@@ -81,7 +82,7 @@ async def post_correction(prediction: Id, request: Request) -> CorrectedView:
     """
     services, live = services_of(request), line_of(request)
     content_type = request.headers.get("content-type", "").lower()
-    client = request.client.host if request.client else None
+    client = address_of(request)
     with services.admission.request() as ticket:
         if content_type.startswith("multipart/form-data"):
             form = await image_form(request, ticket, max_bytes=services.path.limits.max_bytes)

@@ -4,9 +4,9 @@ import logging
 import random
 import re
 import time
+from collections.abc import Mapping
 from contextvars import ContextVar
 
-from starlette.datastructures import Headers
 from starlette.middleware.cors import CORSMiddleware
 from starlette.requests import Request
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
@@ -29,6 +29,7 @@ log = logging.getLogger("sortline.requests")
 request_id: ContextVar[str | None] = ContextVar("request_id", default=None)
 
 _POLICY = (b"content-security-policy", CSP.encode())
+_READ = frozenset({b"host", b"origin", b"x-request-id"})
 # An id a caller brings is kept if it cannot harm a log.
 _OWN_ID = re.compile(r"[A-Za-z0-9._-]{1,64}")
 
@@ -49,11 +50,8 @@ class Edge:
         )
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """One request from socket to socket."""
-        if scope["type"] != "http":
-            await self._app(scope, receive, send)
-            return
-        headers = Headers(scope=scope)
+        """One HTTP request from socket to socket."""
+        headers = _headers(scope)
         passage = _Passage(scope, send, headers)
         request_id.set(passage.id)
         try:
@@ -62,9 +60,9 @@ class Edge:
         finally:
             passage.over(scope["app"].state.services.metrics)
 
-    def _checked(self, scope: Scope, headers: Headers) -> ASGIApp:
+    def _checked(self, scope: Scope, headers: Mapping[bytes, str]) -> ASGIApp:
         """The app that may have the request, or one that refuses it."""
-        host, origin = headers.get("host", ""), headers.get("origin")
+        host, origin = headers.get(b"host", ""), headers.get(b"origin")
         path: str = scope["path"]
         try:
             check_host(host, self._settings)
@@ -75,11 +73,20 @@ class Edge:
         return self._cors if crosses else self._app
 
 
+def _headers(scope: Scope) -> dict[bytes, str]:
+    """Those of the request's headers that are read here; of one that comes twice, the first."""
+    found: dict[bytes, str] = {}
+    for name, value in scope["headers"]:
+        if name in _READ:
+            found.setdefault(name, value.decode("latin-1"))
+    return found
+
+
 class _Passage:
     """One request's way through: adds headers to its answer and remembers what became of it."""
 
-    def __init__(self, scope: Scope, send: Send, headers: Headers) -> None:
-        brought = headers.get("x-request-id", "")
+    def __init__(self, scope: Scope, send: Send, headers: Mapping[bytes, str]) -> None:
+        brought = headers.get(b"x-request-id", "")
         self.id = brought if _OWN_ID.fullmatch(brought) else f"{random.getrandbits(128):032x}"
         self._scope, self._send = scope, send
         self._begun, self._status = (

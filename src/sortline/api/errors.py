@@ -237,6 +237,12 @@ def answer(error: SortlineError, request: Request | None = None) -> Response:
     return _respond(request, problem(status, kind, str(error)), kind, headers)
 
 
+def unexpected(request: Request) -> Response:
+    """The response where something else was raised; the server that it is raised to logs it, with its trace."""
+    detail = "Something went wrong on the server; its log says more under this request's id."
+    return _respond(request, problem(500, "internal-error", detail), "internal-error", {})
+
+
 def install(app: FastAPI) -> None:
     """The app answers every error with a problem document."""
 
@@ -255,15 +261,13 @@ def install(app: FastAPI) -> None:
         detail = "; ".join(f"{'.'.join(map(str, e['loc']))}: {_wrong(e)}" for e in errors)
         return _respond(request, problem(422, "invalid-request", detail), "invalid-request", {})
 
-    async def unexpected(request: Request, error: Exception) -> Response:
-        # It is logged, with its trace, by the server that it is raised to.
-        detail = "Something went wrong on the server; its log says more under this request's id."
-        return _respond(request, problem(500, "internal-error", detail), "internal-error", {})
+    async def other(request: Request, error: Exception) -> Response:
+        return unexpected(request)
 
     app.add_exception_handler(SortlineError, ours)
     app.add_exception_handler(HTTPException, http)
     app.add_exception_handler(RequestValidationError, invalid)
-    app.add_exception_handler(Exception, unexpected)
+    app.add_exception_handler(Exception, other)
 
 
 def _wrong(error: Mapping[str, Any]) -> str:

@@ -10,6 +10,7 @@ from fastapi import APIRouter, Depends, Request
 from pydantic import Field, TypeAdapter, ValidationError
 
 from sortline.api.access import Scope, caller_of, require
+from sortline.api.callers import address_of
 from sortline.api.calls import SOURCE, InvalidParameter
 from sortline.api.deps import line_of, services_of
 from sortline.api.image_views import UploadedView, image_views, naming, problem_views
@@ -106,7 +107,7 @@ def _given(form: Form, request: Request) -> Upload:
         label=_field(fields, "class", ClassName, None) or _no_class(),
         source=_field(fields, "source", Annotated[str, Field(pattern=SOURCE)], "upload"),
         who=caller_of(request),
-        client=request.client.host if request.client else None,
+        client=address_of(request),
         name=shown(form.upload.filename),
         split=None if split is None else split_of(split),
         new_class=_field(fields, "new_class", bool, "false"),

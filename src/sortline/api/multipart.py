@@ -1,5 +1,6 @@
 """multipart/form-data (RFC 7578) from a body already in memory: each part is a view of it, nothing is copied."""
 
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 
@@ -9,6 +10,9 @@ from sortline.errors import SortlineError
 
 # A browser sends three headers a part, in under 300 bytes.
 _MAX_HEADER_BYTES = 8192
+# How nearly every client writes these two; the library reads whatever else there is.
+_PLAIN_TYPE = re.compile(r"multipart/form-data; ?boundary=([0-9A-Za-z'()+_./:=?-]+)")
+_PLAIN_DISPOSITION = re.compile(rb'form-data; name="([^"\\]+)"(?:; filename="([^"\\]*)")?')
 
 
 class BadMultipart(SortlineError):
@@ -34,9 +38,7 @@ def parts(content_type: str, body: bytes | bytearray) -> Iterator[Part]:
     Raises:
         BadMultipart: no boundary, no end, or a part without a name.
     """
-    boundary = parse_options_header(content_type)[1].get(b"boundary")
-    if not boundary:
-        raise BadMultipart("its Content-Type names no boundary")
+    boundary = _boundary(content_type)
     view, delimiter = memoryview(body), b"\r\n--" + boundary
     # The first delimiter may stand at the very start, without the line break before it.
     start = len(delimiter) - 2 if body.startswith(delimiter[2:]) else _after(body, delimiter, 0)
@@ -49,6 +51,28 @@ def parts(content_type: str, body: bytes | bytearray) -> Iterator[Part]:
         start = end + len(delimiter)
 
 
+def _boundary(content_type: str) -> bytes:
+    if written := _PLAIN_TYPE.fullmatch(content_type):
+        return written[1].encode()
+    boundary = parse_options_header(content_type)[1].get(b"boundary")
+    if not boundary:
+        raise BadMultipart("its Content-Type names no boundary")
+    return boundary
+
+
+def _names(disposition: bytes) -> tuple[str | None, str | None]:
+    """The field's name and the file's in a Content-Disposition header."""
+    if written := _PLAIN_DISPOSITION.fullmatch(disposition):
+        field, filename = written.groups()
+    else:
+        options = parse_options_header(disposition)[1]
+        field, filename = options.get(b"name"), options.get(b"filename")
+    return (
+        field.decode("utf-8", "replace") if field else None,
+        None if filename is None else filename.decode("utf-8", "replace"),
+    )
+
+
 def _part(body: bytes | bytearray, view: memoryview, begin: int, end: int) -> Part:
     blank = body.find(b"\r\n\r\n", begin - 2, min(end, begin + _MAX_HEADER_BYTES))
     if blank < 0:
@@ -56,14 +80,9 @@ def _part(body: bytes | bytearray, view: memoryview, begin: int, end: int) -> Pa
     for line in bytes(view[begin:blank]).split(b"\r\n"):
         name, _, value = line.partition(b":")
         if name.strip().lower() == b"content-disposition":
-            options = parse_options_header(value.strip())[1]
-            if field := options.get(b"name"):
-                filename = options.get(b"filename")
-                return Part(
-                    name=field.decode("utf-8", "replace"),
-                    filename=None if filename is None else filename.decode("utf-8", "replace"),
-                    data=view[blank + 4 : end],
-                )
+            field, filename = _names(value.strip())
+            if field:
+                return Part(name=field, filename=filename, data=view[blank + 4 : end])
     raise BadMultipart("a part has no name")
 
 

@@ -9,6 +9,7 @@ from starlette.responses import Response
 
 from sortline.api.access import Scope, caller_of, require
 from sortline.api.answers import encoded
+from sortline.api.callers import address_of
 from sortline.api.calls import InvalidParameter
 from sortline.api.deps import LineDep, ServicesDep, line_of, services_of
 from sortline.api.errors import problem_of
@@ -198,7 +199,7 @@ def _given(request: Request, sent: Sent, label: str) -> Upload:
         label=label,
         source="upload",
         who=caller_of(request),
-        client=request.client.host if request.client else None,
+        client=address_of(request),
         name=shown(sent.filename),
         # As the replaced systems did: the folder was made, and the last word counted.
         new_class=True,

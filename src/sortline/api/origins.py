@@ -6,6 +6,7 @@ name at this machine (DNS rebinding), but not make the browser send another name
 
 import ipaddress
 import re
+from functools import lru_cache
 from urllib.parse import urlsplit
 
 from sortline.errors import SortlineError
@@ -54,6 +55,7 @@ def check_host(host: str, settings: Settings) -> None:
         raise ForeignHost(host) from None
 
 
+@lru_cache(maxsize=64)
 def _name(host: str) -> str:
     """The name or address in a Host header, in lower case, without port and final dot; empty for nonsense."""
     try:

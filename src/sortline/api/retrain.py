@@ -12,6 +12,7 @@ from starlette.responses import Response
 
 from sortline.api.access import Scope, caller_of, require
 from sortline.api.answers import encoded, timestamp
+from sortline.api.callers import address_of
 from sortline.api.deps import LineDep, ServicesDep, line_of, services_of
 from sortline.api.errors import MEDIA_TYPE, problem_of
 from sortline.api.image_uploads import add, off_the_loop, shown
@@ -189,7 +190,7 @@ async def _answer(request: Request, sent: _Sent) -> Response:
 
 async def _taken(request: Request, file: SentFile, label: str | None) -> dict[str, Any] | SortlineError:
     """What became of a picture, or why it was not taken."""
-    client = request.client.host if request.client else None
+    client = address_of(request)
     services, live = services_of(request), line_of(request)
     take = (
         partial(_waiting, file=file)

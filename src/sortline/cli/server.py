@@ -20,6 +20,7 @@ from sortline.api.app import create_app
 from sortline.cli import logs
 from sortline.cli.links import Link, base_url, sign_in_link
 from sortline.errors import SortlineError
+from sortline.serving.niceness import interrupt_nobody
 from sortline.settings import Settings
 from sortline.wiring import installation
 
@@ -50,6 +51,7 @@ def run(settings: Settings, *, ready: Callable[[], None] = lambda: None) -> None
     trusted = trust_of(settings.trust)
     Rate(settings.rate_limit)
     keep_buffers()
+    interrupt_nobody()
     logs.configure(settings.log_level, request_id=edge.request_id.get)
     with bind(settings.host, settings.port) as listener:
         # Opened once before the server does: what is wrong with it is then said in one line, not in a server's log.

@@ -3,12 +3,18 @@
 from __future__ import annotations
 
 import os
+import random
 import time
 from datetime import UTC, datetime, timedelta
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _VERSION = 7 << 76
 _VARIANT = 2 << 62
+# An id is no secret, and to ask the system each time lets go of the interpreter's lock. Of its own: whoever seeds the
+# module's, as training does, does not make ids repeat.
+_chance = random.Random()  # noqa: S311
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_chance.seed)
 
 
 def new_id() -> str:
@@ -16,7 +22,7 @@ def new_id() -> str:
     # RFC 9562 section 6.2, method 3: the 12 bits after the milliseconds hold the fraction of the millisecond.
     milliseconds, nanoseconds = divmod(time.time_ns(), 1_000_000)
     fraction = (nanoseconds << 12) // 1_000_000
-    chance = int.from_bytes(os.urandom(8)) >> 2
+    chance = _chance.getrandbits(62)
     return f"{milliseconds << 80 | _VERSION | fraction << 64 | _VARIANT | chance:032x}"
 
 

@@ -68,8 +68,10 @@ class Prediction:
     @property
     def ranked(self) -> dict[str, float]:
         """Class → calibrated probability, most likely first."""
-        order = np.argsort(-self.probabilities, kind="stable")
-        return {self.classes[i]: float(self.probabilities[i]) for i in order}
+        # Not by NumPy, which lets go of the interpreter's lock to sort nine numbers, and then waits for it.
+        probabilities: list[float] = self.probabilities.tolist()
+        order = sorted(range(len(probabilities)), key=probabilities.__getitem__, reverse=True)
+        return {self.classes[i]: probabilities[i] for i in order}
 
 
 class Classifier:

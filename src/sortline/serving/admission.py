@@ -1,8 +1,5 @@
 """How much work a server holds at once: beyond it a request is turned away at the door, and memory stays flat."""
 
-from collections.abc import Iterator
-from contextlib import contextmanager
-
 from sortline.errors import SortlineError
 
 
@@ -22,9 +19,8 @@ class Admission:
         self.requests = self.bytes = 0
         self.closed = False
 
-    @contextmanager
-    def request(self) -> Iterator["Ticket"]:
-        """A place for one request, given back when the block ends.
+    def request(self) -> "Ticket":
+        """A place for one request, given back when the block that it opens ends.
 
         Raises:
             Overloaded: all places are taken, or the server is going down.
@@ -32,12 +28,7 @@ class Admission:
         if self.closed or self.requests >= self.max_requests:
             raise Overloaded
         self.requests += 1
-        ticket = Ticket(self)
-        try:
-            yield ticket
-        finally:
-            self.requests -= 1
-            self.bytes -= ticket.bytes
+        return Ticket(self)
 
 
 class Ticket:
@@ -47,6 +38,13 @@ class Ticket:
 
     def __init__(self, admission: Admission) -> None:
         self._admission, self.bytes = admission, 0
+
+    def __enter__(self) -> "Ticket":
+        return self
+
+    def __exit__(self, *raised: object) -> None:
+        self._admission.requests -= 1
+        self._admission.bytes -= self.bytes
 
     def hold(self, count: int) -> None:
         """`count` more bytes are in memory for this request.

@@ -20,6 +20,17 @@ NICER = 3
 T = TypeVar("T")
 
 
+def interrupt_nobody() -> None:
+    """From now on the calling thread, and threads that it starts, wait for the end of a turn when they wake (on Linux).
+
+    A turn takes 3 or 4 ms, and then whoever waits goes first. A network that is interrupted for each request finds
+    its weights gone from the core's cache, and the event loop little to do at a time: under 50 clients on 2 cores the
+    one took 2 % less of the processor so, the other 8 % less.
+    """
+    if sys.platform == "linux":
+        os.sched_setscheduler(0, os.SCHED_BATCH, os.sched_param(0))
+
+
 def let_others_first() -> None:
     """From now on the calling thread is nicer; on Linux, for elsewhere all threads of a process share one niceness."""
     if sys.platform == "linux":
