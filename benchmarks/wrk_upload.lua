@@ -2,9 +2,11 @@
 -- FOLDER holds each request in three pieces (N.a, N.b, N.c) and the lowest table entries (N.low); see load.py.
 -- FIRST is the number of the first picture. One wrk thread only: threads would count alike.
 
-local ENTRIES, VALUES = 10, 7
-local heads, middles, tails, lowest = {}, {}, {}, {}
-local number
+local ffi = require("ffi")
+
+local DIGITS, ENTRIES, VALUES = 12, 10, 7
+local requests = {}
+local count, number = 0
 
 local function read(name)
   local file = io.open(name, "rb")
@@ -14,31 +16,38 @@ local function read(name)
   return content
 end
 
+-- Each request lies in memory as a whole and is numbered in place: to join its pieces anew each time took a third longer.
 function init(args)
   local folder = args[1]
   number = tonumber(args[2])
-  local index = 0
   while true do
-    local head = read(folder .. "/" .. index .. ".a")
+    local piece = folder .. "/" .. count
+    local head = read(piece .. ".a")
     if not head then break end
-    heads[index] = head
-    middles[index] = read(folder .. "/" .. index .. ".b")
-    tails[index] = read(folder .. "/" .. index .. ".c")
-    lowest[index] = { read(folder .. "/" .. index .. ".low"):byte(1, ENTRIES) }
-    index = index + 1
+    local middle, lowest = read(piece .. ".b"), read(piece .. ".low")
+    local whole = head .. string.rep("0", DIGITS) .. middle .. lowest .. read(piece .. ".c")
+    local bytes = ffi.new("uint8_t[?]", #whole)
+    ffi.copy(bytes, whole, #whole)
+    requests[count] = {
+      bytes = bytes,
+      size = #whole,
+      digits = bytes + #head,
+      entries = bytes + #head + DIGITS + #middle,
+      lowest = { lowest:byte(1, ENTRIES) },
+    }
+    count = count + 1
   end
 end
 
 function request()
   number = number + 1
-  local which = number % (#heads + 1)
-  local low, rest, entries = lowest[which], number, {}
+  local this, rest = requests[number % count], number
+  ffi.copy(this.digits, string.format("%012d", number), DIGITS)
   for place = 1, ENTRIES do
-    entries[place] = low[place] + rest % VALUES
+    this.entries[place - 1] = this.lowest[place] + rest % VALUES
     rest = math.floor(rest / VALUES)
   end
-  return heads[which] .. string.format("%012d", number) .. middles[which]
-    .. string.char(unpack(entries)) .. tails[which]
+  return ffi.string(this.bytes, this.size)
 end
 
 function done(summary, latency, requests)
