@@ -24,7 +24,7 @@ from sortline.engine import onnx_runtime, openvino_runtime  # each loads its lib
 from sortline.engine.bundle import Bundle, Precision
 from sortline.engine.calibration import softmax
 from sortline.engine.heads import Headed
-from sortline.engine.runtime import BATCH_SIZES, Candidate, Runtime
+from sortline.engine.runtime import Candidate, Runtime
 from sortline.errors import SortlineError
 from sortline.settings import available_cores
 
@@ -40,8 +40,10 @@ ROUNDS = 3
 # interpreter handed on, small arrays, a core left idle in between. Measured at 50 clients, batches of 4 against single
 # pictures, without what the networks took: 0.6 ms less a picture with bfloat16, 1.3 ms with float32 on slower cores.
 CALL_SECONDS = 0.0015
-# Eight pictures a call were no faster than four, and took 50 MB more with OpenVINO, 140 with ONNX Runtime.
-SERVED_SIZES = tuple(size for size in BATCH_SIZES if size <= 4)
+# What a server may take at a time. Single pictures got 4 to 8 % less through than pairs in one server that took them in
+# turn, whatever a start on a busy machine measured; eight a call were no faster than four, and took 50 MB more with
+# OpenVINO, 140 with ONNX Runtime.
+SERVED_SIZES = (2, 4)
 
 
 class RuntimeUnavailable(SortlineError):
@@ -251,7 +253,7 @@ def _best_batch(runtime: Runtime, pixels: NDArray[np.uint8], threads: int) -> in
         for size, images in batches.items():
             speed = measure(runtime, images, threads=threads, seconds=TRIAL_SECONDS / 2)
             speeds[size] = max(speeds.get(size, 0.0), speed)
-    best, least = 1, float("inf")
+    best, least = SERVED_SIZES[0], float("inf")
     for size, speed in speeds.items():
         cost = cores / speed + CALL_SECONDS / size
         # A larger batch makes each of its pictures wait for all, so it must gain something that can be measured.
