@@ -1,6 +1,9 @@
 """The short way from the edge to classify answers as FastAPI's own way does."""
 
 import asyncio
+import logging
+import socket
+import time
 from functools import partial
 from typing import Any
 
@@ -11,6 +14,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from sortline.api.app import create_app
 from sortline.api.edge import Edge
+from sortline.flows.classify import ClassifyPath
 from tests.pictures import photo
 from tests.running import RunningServer
 
@@ -51,6 +55,53 @@ def test_requests_of_the_short_way_are_counted_by_route(server: RunningServer) -
     asked(server, "a picture", direct=True)
     counted = 'sortline_requests_total{method="POST",route="/api/v1/lines/{line}/classify",status="200"}'
     assert counted in server.client.get("/metrics").text
+
+
+@pytest.mark.parametrize("direct", [True, False])
+def test_a_fault_is_told_and_handed_on_to_the_log(
+    server: RunningServer, monkeypatch: pytest.MonkeyPatch, direct: bool
+) -> None:
+    """What nobody foresaw is a problem document without its words, on either way."""
+
+    def fail(*_: object, **__: object) -> None:
+        raise RuntimeError("of no concern to callers")
+
+    monkeypatch.setattr(ClassifyPath, "classify", fail)
+    answer = asked(server, "a picture", direct=direct)
+    assert answer.status_code == 500
+    assert answer.json()["type"] == "urn:sortline:internal-error"
+    assert "no concern" not in answer.text
+    assert "x-request-id" in answer.headers
+
+
+@pytest.mark.parametrize("path", [PATH, "/predict"])
+def test_a_client_that_leaves_is_no_fault(
+    server: RunningServer, caplog: pytest.LogCaptureFixture, path: str
+) -> None:
+    """Half a picture and gone: it is counted as left, and the log has nothing to say."""
+    host, port = server.url.removeprefix("http://").split(":")
+    head = (
+        f"POST {path} HTTP/1.1\r\nHost: {host}:{port}\r\nAuthorization: Bearer {server.key}\r\n"
+        "Content-Type: image/jpeg\r\nContent-Length: 100000\r\n\r\n"
+    )
+    with socket.create_connection((host, int(port))) as client:
+        client.sendall(head.encode() + photo()[:1000])
+        time.sleep(0.1)
+    until = time.monotonic() + 10
+    while 'status="499"' not in (told := counted(server, path)):
+        assert time.monotonic() < until, told
+        time.sleep(0.05)
+    assert not [record for record in caplog.records if record.levelno >= logging.WARNING]
+
+
+def counted(server: RunningServer, path: str) -> str:
+    """The metrics' lines of requests to a path."""
+    route = path.replace("waste", "{line}")
+    return "\n".join(
+        line
+        for line in server.client.get("/metrics").text.splitlines()
+        if line.startswith("sortline_requests_total") and f'route="{route}"' in line
+    )
 
 
 def asked(server: RunningServer, name: str, *, direct: bool) -> httpx.Response:

@@ -7,11 +7,12 @@ for whoever lists the routes.
 
 from fastapi import Request
 from fastapi.routing import APIRoute
+from starlette.requests import ClientDisconnect
 from starlette.routing import Match
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from sortline.api import classify
-from sortline.api.errors import answer, unexpected
+from sortline.api.errors import answer, left, unexpected
 from sortline.errors import SortlineError
 
 
@@ -39,6 +40,8 @@ class Direct:
             response = await classify.classify(request)
         except SortlineError as error:
             response = answer(error, request)
+        except ClientDisconnect:
+            response = left()
         except Exception:
             await unexpected(request)(scope, receive, send)
             raise

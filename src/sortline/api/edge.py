@@ -12,7 +12,7 @@ from starlette.requests import Request
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from sortline.api.changes import note_answer
-from sortline.api.errors import answer
+from sortline.api.errors import CLIENT_LEFT, answer
 from sortline.api.headers import CSP, SECURITY_HEADERS
 from sortline.api.origins import (
     CLASSIFY_PATH,
@@ -89,10 +89,7 @@ class _Passage:
         brought = headers.get(b"x-request-id", "")
         self.id = brought if _OWN_ID.fullmatch(brought) else f"{random.getrandbits(128):032x}"
         self._scope, self._send = scope, send
-        self._begun, self._status = (
-            time.perf_counter(),
-            499,
-        )  # as nginx says it: the client left before an answer
+        self._begun, self._status = time.perf_counter(), CLIENT_LEFT
 
     async def send(self, message: Message) -> None:
         """The answer, with our headers."""

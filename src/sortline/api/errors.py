@@ -13,6 +13,7 @@ from typing import Any, cast
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
+from starlette.requests import ClientDisconnect
 from starlette.responses import Response
 
 from sortline.accounts.key import InvalidKey, UnknownKey
@@ -87,6 +88,7 @@ log = logging.getLogger(__name__)
 
 TYPE = "urn:sortline:"
 MEDIA_TYPE = "application/problem+json"
+CLIENT_LEFT = 499  # as nginx says it: before there was an answer
 # Seconds after which a client may try again what the database or the disk refused.
 RETRY_AFTER = 2
 
@@ -243,6 +245,11 @@ def unexpected(request: Request) -> Response:
     return _respond(request, problem(500, "internal-error", detail), "internal-error", {})
 
 
+def left() -> Response:
+    """What stands for the answer to a client that has gone; nobody reads it."""
+    return Response(status_code=CLIENT_LEFT)
+
+
 def install(app: FastAPI) -> None:
     """The app answers every error with a problem document."""
 
@@ -261,12 +268,16 @@ def install(app: FastAPI) -> None:
         detail = "; ".join(f"{'.'.join(map(str, e['loc']))}: {_wrong(e)}" for e in errors)
         return _respond(request, problem(422, "invalid-request", detail), "invalid-request", {})
 
+    async def gone(request: Request, error: Exception) -> Response:
+        return left()
+
     async def other(request: Request, error: Exception) -> Response:
         return unexpected(request)
 
     app.add_exception_handler(SortlineError, ours)
     app.add_exception_handler(HTTPException, http)
     app.add_exception_handler(RequestValidationError, invalid)
+    app.add_exception_handler(ClientDisconnect, gone)
     app.add_exception_handler(Exception, other)
 
 
