@@ -42,6 +42,16 @@ def test_a_server_s_threads_interrupt_nobody() -> None:
     assert os.sched_getscheduler(0) == before
 
 
+def test_a_server_that_may_not_say_so_serves_all_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A service that is locked down is refused such calls."""
+
+    def refused(*_: object) -> None:
+        raise PermissionError
+
+    monkeypatch.setattr(os, "sched_setscheduler", refused)
+    interrupt_nobody()
+
+
 def test_a_bundle_is_loaded_behind_others() -> None:
     """The work's outcome comes back, an error too; the caller's own thread stays as it was."""
     before = niceness()

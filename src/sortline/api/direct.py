@@ -1,8 +1,8 @@
 """Classify one picture, straight from the edge.
 
-FastAPI's and Starlette's layers around a route took a fourth of the event loop's time, which inference lacks. The one
-route that is asked all day goes without them: it stands in FastAPI's table all the same, for the API's description and
-for whoever lists the routes.
+FastAPI's and Starlette's layers between the edge and a route took a fifth of the event loop's time, which inference
+lacks. The one route that is asked all day goes without them: it stands in FastAPI's table all the same, for the API's
+description and for whoever lists the routes.
 """
 
 from fastapi import Request

@@ -12,6 +12,7 @@ import sys
 import threading
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from typing import TypeVar
 
 # By so much a thread that infers is nicer than the server's others: it gets half their share of a core they all want.
@@ -28,7 +29,8 @@ def interrupt_nobody() -> None:
     one took 2 % less of the processor so, the other 8 % less.
     """
     if sys.platform == "linux":
-        os.sched_setscheduler(0, os.SCHED_BATCH, os.sched_param(0))
+        with suppress(OSError):  # a service that is locked down may not: it serves all the same
+            os.sched_setscheduler(0, os.SCHED_BATCH, os.sched_param(0))
 
 
 def let_others_first() -> None:
