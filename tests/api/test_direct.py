@@ -67,7 +67,7 @@ def test_a_fault_is_told_and_handed_on_to_the_log(
         raise RuntimeError("of no concern to callers")
 
     monkeypatch.setattr(ClassifyPath, "classify", fail)
-    answer = server.client.post(path, **PICTURE)
+    answer = server.client.post(path, files=PICTURE["files"])
     assert answer.status_code == 500
     assert answer.json()["type"] == "urn:sortline:internal-error"
     assert "no concern" not in answer.text
