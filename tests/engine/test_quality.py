@@ -1,4 +1,5 @@
 import numpy as np
+import pytest
 from PIL import Image, ImageFilter
 
 from sortline.engine.quality import measure
@@ -30,6 +31,17 @@ def test_sharpness_is_the_variance_of_the_laplacian() -> None:
     laplacian = np.array([0, 255, 0, 255, -1020, 255, 0, 255, 0])
     _, sharpness = measure(pixels)
     assert np.isclose(sharpness, laplacian.var())
+
+
+@pytest.mark.parametrize(("height", "width"), [(3, 3), (3, 17), (17, 3), (31, 20)])
+def test_neighbours_are_those_of_the_picture(height: int, width: int) -> None:
+    """No column's neighbour is taken from the other side."""
+    pixels = drawn(width, height)
+    green = pixels[..., 1].astype(int)
+    around = green[:-2, 1:-1] + green[2:, 1:-1] + green[1:-1, :-2] + green[1:-1, 2:]
+    brightness, sharpness = measure(pixels)
+    assert np.isclose(brightness, green.mean())
+    assert np.isclose(sharpness, (around - 4 * green[1:-1, 1:-1]).var())
 
 
 def test_batch_equals_one_by_one() -> None:

@@ -3,6 +3,7 @@
 import errno
 import hashlib
 import os
+import resource
 import shutil
 import signal
 import subprocess
@@ -140,6 +141,22 @@ def test_a_disk_that_cannot_flush_shows_no_part_of_a_blob(
         blobs.put_many(many())
     assert len(files(tmp_path)) == (0 if failing == 1 else MANY)
     assert all(blobs.get(one.name) == dict(many())[one.name] for one in blobs.stored())
+    blobs.close()
+
+
+@pytest.mark.parametrize("count", [1, MANY])
+def test_a_disk_that_takes_part_of_a_file_shows_no_part_of_a_blob(count: int, tmp_path: Path) -> None:
+    """A write that the disk cuts short is gone on with, and fails."""
+    blobs = LocalBlobs(tmp_path)
+    group = named(*(b"%05d" % number * 1000 for number in range(count)))
+    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (3000, limits[1]))
+    try:
+        with pytest.raises(StorageUnavailable, match="File too large"):
+            blobs.put_many(group)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+    assert files(tmp_path) == []
     blobs.close()
 
 
@@ -309,7 +326,7 @@ blobs.put_many([("c" * 64, b"z" * 10)])
         [sys.executable, "-c", program, str(tmp_path)], capture_output=True, text=True, check=True
     )
     assert run.stdout.strip() == "False File too large"
-    assert [path.name[0] for path in files(tmp_path)] == ["b", "c"]
+    assert [path.name[0] for path in files(tmp_path)] == ["c"]
 
 
 def test_a_killed_writer_leaves_whole_files_only(tmp_path: Path) -> None:

@@ -1,5 +1,7 @@
 """How bright and how sharp a picture is, measured on the network's input."""
 
+from functools import lru_cache
+
 import numpy as np
 import numpy.typing as npt
 
@@ -20,17 +22,29 @@ def measure(pixels: npt.NDArray[np.uint8]) -> tuple[npt.NDArray[np.float32], npt
 
 
 def _measure_one(green: npt.NDArray[np.uint8]) -> tuple[float, float]:
-    signed = green.astype(np.int16)
-    brightness = float(signed.mean(dtype=np.float32))
-    centre = signed[1:-1, 1:-1]
-    if not centre.size:  # no pixel has four neighbours
+    height, width = green.shape
+    # As one row of numbers, so that each step is one run through memory: half the time of working on rows.
+    flat = green.astype(np.int16).ravel()
+    brightness = _mean(flat.astype(np.float32))
+    if min(height, width) < 3:  # no pixel has four neighbours
         return brightness, 0.0
-    laplacian = centre * np.int16(-4)
-    laplacian += signed[:-2, 1:-1]
-    laplacian += signed[2:, 1:-1]
-    laplacian += signed[1:-1, :-2]
-    laplacian += signed[1:-1, 2:]
-    edges = laplacian.astype(np.float32).ravel()
+    last = flat.size - width
+    laplacian = flat[: last - width] + flat[2 * width :]  # above and below
+    laplacian += flat[width - 1 : last - 1]
+    laplacian += flat[width + 1 : last + 1]
+    laplacian -= flat[width:last] * np.int16(4)
+    # In the first and the last column a neighbour is of another row.
+    edges = laplacian.reshape(height - 2, width)[:, 1:-1].astype(np.float32).ravel()
     # E[x²] − E[x]²: the mean of a Laplacian is close to 0, so little cancels.
-    variance = float(np.dot(edges, edges)) / edges.size - float(edges.mean()) ** 2
+    variance = float(np.dot(edges, edges)) / edges.size - _mean(edges) ** 2
     return brightness, max(variance, 0.0)
+
+
+def _mean(values: npt.NDArray[np.float32]) -> float:
+    # A product is three times as fast as a sum, which is added up pair by pair.
+    return float(np.dot(values, _ones(values.size))) / values.size
+
+
+@lru_cache(maxsize=8)
+def _ones(count: int) -> npt.NDArray[np.float32]:
+    return np.ones(count, np.float32)

@@ -33,6 +33,16 @@ def interrupt_nobody() -> None:
             os.sched_setscheduler(0, os.SCHED_BATCH, os.sched_param(0))
 
 
+def interrupt_others() -> None:
+    """From now on the calling thread has a core as soon as it wakes (on Linux), whoever else is in the middle of a turn.
+
+    For a thread that many wait for and that sleeps for the disk ten times a task, each time for less than a turn.
+    """
+    if sys.platform == "linux":
+        with suppress(OSError):
+            os.sched_setscheduler(0, os.SCHED_OTHER, os.sched_param(0))
+
+
 def let_others_first() -> None:
     """From now on the calling thread is nicer; on Linux, for elsewhere all threads of a process share one niceness."""
     if sys.platform == "linux":

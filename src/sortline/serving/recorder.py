@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from typing import Generic, TypeVar
 
 from sortline.errors import SortlineError
+from sortline.serving.niceness import interrupt_others
 
 log = logging.getLogger(__name__)
 
@@ -74,6 +75,9 @@ class Recorder(Generic[Record]):
         self._thread.join()
 
     def _work(self) -> None:
+        # While a group is on its way to the disk, pictures are inferred and wait here: with a turn's wait at each flush
+        # a group took 60 ms instead of 14, and the inference threads ran out of work (2 % of 50 clients' throughput).
+        interrupt_others()
         while group := self._take():
             self._keep(group)
 

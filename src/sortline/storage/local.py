@@ -4,20 +4,16 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor, wait
-from contextlib import contextmanager, suppress
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, contextmanager, suppress
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
 from uuid import uuid4
 
 from sortline.storage.blobs import FOLDERS, Stored, is_name, valid_name
 from sortline.storage.errors import StorageUnavailable, UnknownBlob
-from sortline.storage.flush import filesystem, flush_folder, flushes_at_once
+from sortline.storage.flush import begin_flush, filesystem, flush_folder, flushes_at_once
 
-# The disk merges what several threads flush at once; beyond a few there is nothing left to merge.
-_WRITERS = 4
 # From so many files on, the whole file system is flushed instead of file by file: 500 files of 20 KB in 0.10 s instead
 # of 0.21. In batches, because whoever else flushes waits: beside 500 files of 100 KB the recorder's p99 was 18 ms file
 # by file, 27 ms in batches, 175 ms all at once.
@@ -42,7 +38,6 @@ class LocalBlobs:
         self._folder = folder.absolute()
         self._unfinished = self._folder / "unfinished"
         self._durable = durable
-        self._pool = ThreadPoolExecutor(_WRITERS, thread_name_prefix="blobs")
         with self._available():
             if durable:
                 self._prepare()
@@ -52,21 +47,20 @@ class LocalBlobs:
     def put_many(self, blobs: Sequence[tuple[str, bytes]]) -> None:
         """See `Blobs`.
 
-        Each file is flushed, renamed into place, and its folder flushed, once per folder. Of many, each batch is
-        written, the whole file system flushed, the batch renamed into place, and the file system flushed again.
+        A batch is written, its files flushed, renamed into place, and each of its folders flushed. Of many, the whole
+        file system is flushed instead of files, and again instead of folders.
         """
         files = {self._path(sha256): data for sha256, data in blobs}
         with self._available():
             fresh = [(path, data) for path, data in files.items() if not _known(path, len(data))]
-            if self._at_once and len(fresh) >= _MANY:
-                for batch in _batches(fresh):
-                    self._write_together(batch)
-                return
-            self._each(self._write, fresh)
-            if self._durable:
+            together = self._at_once and len(fresh) >= _MANY
+            for batch in _batches(fresh):
+                (self._write_together if together else self._write_each)(batch)
+            if self._durable and not together:
                 # Also for those that stood there already: another thread may have renamed one a moment ago, its
                 # folder not yet on the disk. Flushing a clean folder costs microseconds.
-                self._each(flush_folder, [(folder,) for folder in {path.parent for path in files}])
+                for folder in {path.parent for path in files}:
+                    flush_folder(folder)
 
     def get(self, sha256: str) -> bytes:
         """See `Blobs`."""
@@ -131,7 +125,6 @@ class LocalBlobs:
 
     def close(self) -> None:
         """See `Blobs`."""
-        self._pool.shutdown()
 
     def _prepare(self) -> None:
         # All folders at once, so that a write never has to make one and flush its parent: 256 take 5 ms.
@@ -171,35 +164,42 @@ class LocalBlobs:
                     found.append(Stored(name=name, size=status.st_size, modified=modified))
         return found
 
-    def _write(self, path: Path, data: bytes) -> None:
-        if not self._durable:
-            self._unfinished.mkdir(parents=True, exist_ok=True)
-            path.parent.mkdir(exist_ok=True)
-        unfinished = self._name_unfinished(path)
-        try:
-            with unfinished.open("xb") as file:
+    def _write_each(self, fresh: Sequence[tuple[Path, bytes]]) -> None:
+        with self._placing(fresh) as pairs, ExitStack() as closing:
+            opened = []
+            # All are on their way to the disk before the first is waited for: it merges them, with no more threads.
+            for (unfinished, path), (_, data) in zip(pairs, fresh, strict=True):
+                if not self._durable:
+                    self._unfinished.mkdir(parents=True, exist_ok=True)
+                    path.parent.mkdir(exist_ok=True)
+                file = closing.enter_context(unfinished.open("xb"))
                 file.write(data)
                 file.flush()
+                opened.append(file.fileno())
                 if self._durable:
-                    os.fsync(file.fileno())
-            unfinished.replace(path)
-        except OSError:
-            with suppress(OSError):
-                unfinished.unlink(missing_ok=True)
-            raise
+                    begin_flush(file.fileno())
+            if self._durable:
+                for descriptor in opened:
+                    os.fsync(descriptor)
+            closing.close()
+            for unfinished, path in pairs:
+                unfinished.replace(path)
 
     def _write_together(self, fresh: Sequence[tuple[Path, bytes]]) -> None:
+        with self._placing(fresh) as pairs, filesystem(self._folder) as flush:
+            for (unfinished, _), (_, data) in zip(pairs, fresh, strict=True):
+                unfinished.write_bytes(data)
+            flush()
+            for unfinished, path in pairs:
+                unfinished.replace(path)
+            flush()
+
+    @contextmanager
+    def _placing(self, fresh: Sequence[tuple[Path, bytes]]) -> Iterator[list[tuple[Path, Path]]]:
+        """Under which name each file is written and then found; what fails leaves nothing unfinished behind."""
         pairs = [(self._name_unfinished(path), path) for path, _ in fresh]
         try:
-            with filesystem(self._folder) as flush:
-                # One after the other: it is the kernel's work, and threads only get into each other's way.
-                for (unfinished, _), (_, data) in zip(pairs, fresh, strict=True):
-                    with unfinished.open("xb", buffering=0) as file:
-                        file.write(data)
-                flush()
-                for unfinished, path in pairs:
-                    unfinished.replace(path)
-                flush()
+            yield pairs
         except OSError:
             for unfinished, _ in pairs:
                 with suppress(OSError):
@@ -208,17 +208,6 @@ class LocalBlobs:
 
     def _name_unfinished(self, path: Path) -> Path:
         return self._unfinished / f"{path.name}-{uuid4().hex}"
-
-    def _each(self, work: Callable[..., None], arguments: list[tuple[Any, ...]]) -> None:
-        if len(arguments) == 1:
-            # A hand-over to another thread costs more than it gains.
-            work(*arguments[0])
-            return
-        running = [self._pool.submit(work, *each) for each in arguments]
-        # All are awaited before a failure is raised: nothing is written after `put_many` has failed.
-        wait(running)
-        for future in running:
-            future.result()
 
     @contextmanager
     def _available(self) -> Iterator[None]:
@@ -237,7 +226,8 @@ def _batches(files: Sequence[tuple[Path, bytes]]) -> Iterator[list[tuple[Path, b
             batch, room = [], _BATCH_BYTES
         batch.append((path, data))
         room -= len(data)
-    yield batch
+    if batch:
+        yield batch
 
 
 def _known(path: Path, size: int) -> bool:
