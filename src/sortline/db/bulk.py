@@ -11,7 +11,7 @@ from sqlalchemy import ColumnElement, Dialect, LargeBinary, Table, cast
 from sortline.db import upsert
 from sortline.db.session import Session
 
-Conflict: TypeAlias = Literal["fail", "keep", "replace", "append"]
+Conflict: TypeAlias = Literal["fail", "keep", "replace", "append", "add"]
 
 
 def insert_rows(
@@ -19,7 +19,8 @@ def insert_rows(
 ) -> int:
     """How many rows were written; all have the same columns.
 
-    A row whose primary key is `known` fails, stays as it is, is replaced, or has the new bytes appended to its own.
+    A row whose primary key is `known` fails, stays as it is, is replaced, has the new bytes appended to its own, or the
+    new numbers added.
     `session.execute(insert(table), rows)` spends 6 µs on a row of ten columns before the driver has it; this, 2.
     """
     if not rows:
@@ -46,7 +47,9 @@ class _Statement:
             new: dict[str, ColumnElement[Any]] = {
                 name: statement.excluded[name] for name in names if name not in keys
             }
-            if known == "append":
+            if known == "add":
+                new = {name: table.c[name] + after for name, after in new.items()}
+            elif known == "append":
                 # To SQLite, bytes behind bytes are text until it is told otherwise.
                 new = {name: cast(table.c[name].op("||")(after), LargeBinary) for name, after in new.items()}
             statement = statement.on_conflict_do_update(index_elements=keys, set_=new)

@@ -7,7 +7,7 @@ from datetime import datetime
 
 from sqlalchemy import func, select
 
-from sortline.db import upsert
+from sortline.db.bulk import insert_rows
 from sortline.db.session import Session
 from sortline.monitoring.meter import Key
 from sortline.monitoring.recorded import hour_of
@@ -21,13 +21,7 @@ def add_latencies(session: Session, counted: Mapping[Key, int]) -> None:
         {"line_id": line_id, "hour": hour, "step": step, "n": n}
         for (line_id, hour, step), n in sorted(counted.items())
     ]
-    if not rows:
-        return
-    statement = upsert.insert(session.dialect.name, latencies)
-    total = latencies.c.n + statement.excluded.n
-    session.execute(
-        statement.on_conflict_do_update(index_elements=["line_id", "hour", "step"], set_={"n": total}), rows
-    )
+    insert_rows(session, latencies, rows, known="add")
 
 
 def latency_steps(session: Session, line_id: int, start: datetime, end: datetime) -> dict[int, int]:

@@ -5,12 +5,11 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from datetime import datetime, timedelta
-from functools import cache
 from typing import Any
 
-from sqlalchemy import Column, Executable, delete, func, insert, select
+from sqlalchemy import Column, delete, func, select
 
-from sortline.db import upsert
+from sortline.db.bulk import insert_rows
 from sortline.db.ids import first_id
 from sortline.db.paging import Page, cursor_of, older_than, page
 from sortline.db.rows import row_of
@@ -29,7 +28,7 @@ def record(session: Session, rows: Sequence[RecordedPrediction]) -> None:
     """
     if not rows:
         return
-    session.execute(insert(predictions), [row_of(row) for row in rows])
+    insert_rows(session, predictions, [row_of(row) for row in rows])
     _count(session, rows)
 
 
@@ -149,17 +148,10 @@ def _count(session: Session, rows: Sequence[RecordedPrediction]) -> None:
     )
     # In the order of the key, so that two servers never wait for each other's rows.
     keyed = [dict(zip(_KEY, key, strict=True), n=n) for key, n in sorted(found.items())]
-    session.execute(_adding(session.dialect.name), keyed)
+    insert_rows(session, counts, keyed, known="add")
 
 
 _KEY = ("line_id", "hour", "class_name", "verdict", "reason")
-
-
-@cache
-def _adding(database: str) -> Executable:
-    # Built once: building takes longer than running it does.
-    statement = upsert.insert(database, counts)
-    return statement.on_conflict_do_update(index_elements=_KEY, set_={"n": counts.c.n + statement.excluded.n})
 
 
 def _hours_before(end: datetime, hours: int) -> int:

@@ -10,6 +10,7 @@ from typing import NamedTuple
 from sqlalchemy import delete, func, select
 
 from sortline.db import upsert
+from sortline.db.bulk import insert_rows
 from sortline.db.session import Session
 from sortline.registry.ledger import BundleRecord
 from sortline.registry.store import get_bundle
@@ -90,14 +91,9 @@ def list_shadows(session: Session) -> dict[int, Shadow]:
 
 def count_pairs(session: Session, pairs: Mapping[Pair, int]) -> None:
     """So many more pictures of each pair; a few hundred at a time keep the transaction short."""
-    if not pairs:
-        return
-    statement = upsert.insert(session.dialect.name, shadow_counts)
-    adding = statement.on_conflict_do_update(
-        index_elements=list(Pair._fields), set_={"n": shadow_counts.c.n + statement.excluded.n}
-    )
     # In the order of the key, so that two servers never wait for each other's rows.
-    session.execute(adding, [{**pair._asdict(), "n": n} for pair, n in sorted(pairs.items())])
+    rows = [{**pair._asdict(), "n": n} for pair, n in sorted(pairs.items())]
+    insert_rows(session, shadow_counts, rows, known="add")
 
 
 def seen(session: Session, line_id: int, bundle_hash: str) -> list[Seen]:

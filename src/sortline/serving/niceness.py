@@ -34,9 +34,9 @@ def interrupt_nobody() -> None:
 
 
 def interrupt_others() -> None:
-    """From now on the calling thread has a core as soon as it wakes (on Linux), whoever else is in the middle of a turn.
+    """From now on the calling thread has a core as soon as it wakes (on Linux), in the middle of another's turn.
 
-    For a thread that many wait for and that sleeps for the disk ten times a task, each time for less than a turn.
+    For one that many wait for, and that waits for the disk itself again and again, each time for less than a turn.
     """
     if sys.platform == "linux":
         with suppress(OSError):

@@ -7,12 +7,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from datetime import UTC, date, datetime, timedelta
-from functools import cache
 from typing import Final, TypeAlias
 
-from sqlalchemy import Executable, bindparam, func, select
+from sqlalchemy import bindparam, func, select
 
-from sortline.db import upsert
+from sortline.db.bulk import insert_rows
 from sortline.db.session import Session
 from sortline.review.tables import review_tallies
 
@@ -70,13 +69,4 @@ def _add(session: Session, numbers: Mapping[tuple[int, str, int], int]) -> None:
         for (line_id, reason, day), n in sorted(numbers.items())
         if n
     ]
-    if rows:
-        session.execute(_adding(session.dialect.name), rows)
-
-
-@cache
-def _adding(database: str) -> Executable:
-    statement = upsert.insert(database, review_tallies)
-    return statement.on_conflict_do_update(
-        index_elements=["line_id", "reason", "day"], set_={"n": _columns.n + statement.excluded.n}
-    )
+    insert_rows(session, review_tallies, rows, known="add")
