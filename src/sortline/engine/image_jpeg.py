@@ -4,6 +4,7 @@ import re
 import struct
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from typing import Literal
 
 import numpy as np
 import numpy.typing as npt
@@ -17,6 +18,8 @@ from sortline.engine.image_exif import orientation_of
 SCAN_DATA, SOI, EOI, SOS = 0x00, 0xD8, 0xD9, 0xDA
 APP0, APP1, APP2, APP14, APP15, COM = 0xE0, 0xE1, 0xE2, 0xEE, 0xEF, 0xFE
 EXIF = b"Exif\0\0"
+
+Layout = Literal["RGB", "RGBX"]
 
 # Start of frame: the size stands here. 0xC4, 0xC8 and 0xCC are other segments.
 _FRAMES = frozenset(range(0xC0, 0xD0)) - {0xC4, 0xC8, 0xCC}
@@ -109,9 +112,14 @@ def header(data: memoryview) -> JpegHeader:
 
 
 def decode(
-    data: memoryview, jpeg: JpegHeader, check: Callable[[int, int], None], min_side: int | None
+    data: memoryview,
+    jpeg: JpegHeader,
+    check: Callable[[int, int], None],
+    min_side: int | None,
+    layout: Layout,
 ) -> Image.Image | npt.NDArray[np.uint8]:
-    """The pixels as stored, (h, w, 3) RGB; with `min_side` scaled down by n/8 to no less than that a side.
+    """The pixels as stored, (h, w, 3) RGB or (h, w, 4) with a byte of no meaning behind each pixel's three; with
+    `min_side` scaled down by n/8 to no less than that a side. What only Pillow reads comes as its image.
 
     Raises:
         ImageError: the scans are damaged, or end early.
@@ -119,22 +127,22 @@ def decode(
     if jpeg.multiple_scans and sum(s.marker == SOS for s in segments(data)) > _MAX_SCANS:
         raise CorruptImage(f"more than {_MAX_SCANS} scans")
     try:
-        pixels = _decode(data, min_side)
+        pixels = _decode(data, min_side, layout)
     except _COMPLAINTS as complaint:
         data = _mended(data, str(complaint))
         try:
-            pixels = _decode(data, min_side)
+            pixels = _decode(data, min_side, layout)
         except _COMPLAINTS:
             return image_pillow.load(data, "jpeg", check)[0]
     # Pillow knows that Adobe writes CMYK inverted.
     return pixels if jpeg.components != 4 else image_pillow.load(data, "jpeg", check)[0]
 
 
-def _decode(data: memoryview, min_side: int | None) -> npt.NDArray[np.uint8]:
+def _decode(data: memoryview, min_side: int | None, layout: Layout = "RGB") -> npt.NDArray[np.uint8]:
     side = min_side or 0
     # Strict: libjpeg fills what is missing with grey and merely warns.
     pixels: npt.NDArray[np.uint8] = simplejpeg.decode_jpeg(
-        data, "RGB", min_height=side, min_width=side, strict=True
+        data, layout, min_height=side, min_width=side, strict=True
     )
     return pixels
 
