@@ -1,12 +1,15 @@
 """`sortline up`: it says where it is, serves there, and leaves cleanly."""
 
+import json
 import os
 import re
 import signal
 import socket
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
+from itertools import pairwise
 from pathlib import Path
 
 import httpx
@@ -42,6 +45,25 @@ def test_up_prints_its_link_serves_and_ends_on_ctrl_c(up: subprocess.Popen[str])
     os.kill(up.pid, signal.SIGINT)
     _, errors = up.communicate(timeout=90)
     assert (up.returncode, errors) == (0, "")
+
+
+def test_a_body_in_pieces_is_the_body_as_a_whole(up: subprocess.Popen[str]) -> None:
+    """Whatever pieces a picture comes in, of whatever sizes, on a connection that is used again."""
+    assert up.stdout is not None
+    (link,) = re.findall(r"http://127\.0\.0\.1:\d+", up.stdout.readline())
+    data = photo(1600, 1200)
+    cuts = ((), (len(data) // 2,), (1, 1000, 1001, len(data) - 1), ())
+
+    def pieces(*at: int) -> Iterator[bytes]:
+        for start, end in pairwise((0, *at, len(data))):
+            yield data[start:end]
+            time.sleep(0.05)
+
+    with httpx.Client(headers={"Content-Type": "image/jpeg"}) as client:
+        answers = [
+            client.post(f"{link}/api/v1/lines/waste/classify", content=pieces(*at)).json() for at in cuts
+        ]
+    assert len({json.dumps(answer["probabilities"]) for answer in answers}) == 1
 
 
 def test_a_taken_port_is_told_in_one_line(sortline: Sortline) -> None:

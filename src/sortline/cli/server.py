@@ -11,6 +11,7 @@ from collections.abc import Callable
 
 import uvicorn
 from rich.console import Console
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from sortline import __version__
 from sortline.accounts.throttle import Rate
@@ -60,7 +61,7 @@ def run(settings: Settings, *, ready: Callable[[], None] = lambda: None) -> None
         app = create_app(settings)
         config = uvicorn.Config(
             app,
-            http="httptools",
+            http=_Protocol,
             ws="none",
             lifespan="on",
             log_config=None,
@@ -142,6 +143,16 @@ def keep_buffers() -> None:
     if mallopt is not None:
         mallopt(-3, 8 * 1024 * 1024)  # M_MMAP_THRESHOLD
         mallopt(-1, 64 * 1024 * 1024)  # M_TRIM_THRESHOLD
+
+
+class _Protocol(HttpToolsProtocol):
+    """Hands a body on as it came from the socket, where it came in one piece; uvicorn copies each piece twice."""
+
+    def on_headers_complete(self) -> None:
+        super().on_headers_complete()
+        if self.cycle is not None:
+            # What comes is added to it, and nothing plus a piece is that piece.
+            self.cycle.body = b""  # type: ignore[assignment]
 
 
 class _Server(uvicorn.Server):
