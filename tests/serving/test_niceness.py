@@ -8,7 +8,8 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 
 from sortline.serving.inference import Inference
-from sortline.serving.niceness import NICER, behind_others, interrupt_nobody
+from sortline.serving.niceness import NICER, behind_others, interrupt_nobody, interrupt_others
+from sortline.serving.recorder import Entry, Recorder
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="only Linux has a niceness for each thread")
 
@@ -42,6 +43,24 @@ def test_a_server_s_threads_interrupt_nobody() -> None:
     assert os.sched_getscheduler(0) == before
 
 
+def test_the_recorder_alone_interrupts_others() -> None:
+    """Whoever it is started by."""
+    found: list[int] = []
+    settled = threading.Event()
+    recorder = Recorder[None](lambda _: found.append(os.sched_getscheduler(0)))
+
+    def start() -> None:
+        interrupt_nobody()
+        recorder.start()
+
+    with ThreadPoolExecutor(1) as server:
+        server.submit(start).result()
+    recorder.submit(Entry(None, lambda _: settled.set()))
+    assert settled.wait(10)
+    recorder.close()
+    assert found == [os.SCHED_OTHER]
+
+
 def test_a_server_that_may_not_say_so_serves_all_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
     """A service that is locked down is refused such calls."""
 
@@ -50,6 +69,7 @@ def test_a_server_that_may_not_say_so_serves_all_the_same(monkeypatch: pytest.Mo
 
     monkeypatch.setattr(os, "sched_setscheduler", refused)
     interrupt_nobody()
+    interrupt_others()
 
 
 def test_a_bundle_is_loaded_behind_others() -> None:
