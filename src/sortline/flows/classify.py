@@ -11,6 +11,7 @@ After that the line's shadow may see the picture, too.
 
 import asyncio
 import time
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
@@ -58,7 +59,7 @@ class ClassifyPath:
     async def classify(
         self, line: LiveLine, data: bytes | memoryview, origin: Origin, *, explain: bool = False
     ) -> Answer:
-        """The recorded answer for one picture.
+        """The recorded answer for one picture. A view is released once it was read, unless a shadow is to read it.
 
         Raises:
             NoModel: the line has no live bundle.
@@ -99,6 +100,7 @@ class _Passage:
             answer, sight = self._decide(inferred)
         except Exception as error:  # noqa: BLE001  # a fault here must reach the caller, not end the thread
             return self.failed(error)
+        self._let_go()
 
         def settled(error: Exception | None) -> None:
             self._tell(error, answer)
@@ -138,6 +140,12 @@ class _Passage:
             latency_ms=recorded.latency_ms,
         )
         return answer, sight
+
+    def _let_go(self) -> None:
+        """A body's memory is for the next one, while this one's group waits and is written: there may be a hundred."""
+        if isinstance(self._data, memoryview) and self._line.shadow is None:
+            with suppress(BufferError):  # a decoder may look at it still
+                self._data.release()
 
     def _keeps(self, prediction_id: str) -> bool:
         """Whether an accepted picture is among those that the line keeps."""
