@@ -16,7 +16,7 @@ from sortline.storage.flush import begin_flush, filesystem, flush_folder, flushe
 
 # From so many files on, the whole file system is flushed instead of file by file: 500 files of 20 KB in 0.10 s instead
 # of 0.21. In batches, because whoever else flushes waits: beside 500 files of 100 KB the recorder's p99 was 18 ms file
-# by file, 27 ms in batches, 175 ms all at once.
+# by file, 27 ms in batches, 175 ms all at once. File by file, as many are open at once.
 _MANY = 32
 _BATCH = 128
 _BATCH_BYTES = 16 * 1024 * 1024
@@ -54,7 +54,7 @@ class LocalBlobs:
         with self._available():
             fresh = [(path, data) for path, data in files.items() if not _known(path, len(data))]
             together = self._at_once and len(fresh) >= _MANY
-            for batch in _batches(fresh):
+            for batch in _batches(fresh, _BATCH if together else _MANY):
                 (self._write_together if together else self._write_each)(batch)
             if self._durable and not together:
                 # Also for those that stood there already: another thread may have renamed one a moment ago, its
@@ -165,10 +165,10 @@ class LocalBlobs:
         return found
 
     def _write_each(self, fresh: Sequence[tuple[Path, bytes]]) -> None:
-        with self._placing(fresh) as pairs, ExitStack() as closing:
+        with self._placing(fresh) as placed, ExitStack() as closing:
             opened = []
             # All are on their way to the disk before the first is waited for: it merges them, with no more threads.
-            for (unfinished, path), (_, data) in zip(pairs, fresh, strict=True):
+            for unfinished, path, data in placed:
                 if not self._durable:
                     self._unfinished.mkdir(parents=True, exist_ok=True)
                     path.parent.mkdir(exist_ok=True)
@@ -182,26 +182,26 @@ class LocalBlobs:
                 for descriptor in opened:
                     os.fsync(descriptor)
             closing.close()
-            for unfinished, path in pairs:
+            for unfinished, path, _ in placed:
                 unfinished.replace(path)
 
     def _write_together(self, fresh: Sequence[tuple[Path, bytes]]) -> None:
-        with self._placing(fresh) as pairs, filesystem(self._folder) as flush:
-            for (unfinished, _), (_, data) in zip(pairs, fresh, strict=True):
+        with self._placing(fresh) as placed, filesystem(self._folder) as flush:
+            for unfinished, _, data in placed:
                 unfinished.write_bytes(data)
             flush()
-            for unfinished, path in pairs:
+            for unfinished, path, _ in placed:
                 unfinished.replace(path)
             flush()
 
     @contextmanager
-    def _placing(self, fresh: Sequence[tuple[Path, bytes]]) -> Iterator[list[tuple[Path, Path]]]:
-        """Under which name each file is written and then found; what fails leaves nothing unfinished behind."""
-        pairs = [(self._name_unfinished(path), path) for path, _ in fresh]
+    def _placing(self, fresh: Sequence[tuple[Path, bytes]]) -> Iterator[list[tuple[Path, Path, bytes]]]:
+        """Where each file is written, where it is found then, and its bytes; a failure leaves nothing unfinished."""
+        placed = [(self._name_unfinished(path), path, data) for path, data in fresh]
         try:
-            yield pairs
+            yield placed
         except OSError:
-            for unfinished, _ in pairs:
+            for unfinished, _, _ in placed:
                 with suppress(OSError):
                     unfinished.unlink(missing_ok=True)
             raise
@@ -217,11 +217,11 @@ class LocalBlobs:
             raise StorageUnavailable(self._folder, error.strerror or str(error)) from error
 
 
-def _batches(files: Sequence[tuple[Path, bytes]]) -> Iterator[list[tuple[Path, bytes]]]:
+def _batches(files: Sequence[tuple[Path, bytes]], most: int) -> Iterator[list[tuple[Path, bytes]]]:
     batch: list[tuple[Path, bytes]] = []
     room = _BATCH_BYTES
     for path, data in files:
-        if batch and (len(batch) == _BATCH or len(data) > room):
+        if batch and (len(batch) == most or len(data) > room):
             yield batch
             batch, room = [], _BATCH_BYTES
         batch.append((path, data))
