@@ -16,7 +16,8 @@ local function read(name)
   return content
 end
 
--- Each request lies in memory as a whole and is numbered in place: to join its pieces anew each time took a third longer.
+-- Each request is one string of Lua's, numbered in place, which Lua does not expect of strings and need not know: wrk
+-- copies what it is given. A new string for each took a third longer, half of it for memory that had to be asked for.
 function init(args)
   local folder = args[1]
   number = tonumber(args[2])
@@ -26,11 +27,9 @@ function init(args)
     if not head then break end
     local middle, lowest = read(piece .. ".b"), read(piece .. ".low")
     local whole = head .. string.rep("0", DIGITS) .. middle .. lowest .. read(piece .. ".c")
-    local bytes = ffi.new("uint8_t[?]", #whole)
-    ffi.copy(bytes, whole, #whole)
+    local bytes = ffi.cast("uint8_t *", whole)
     requests[count] = {
-      bytes = bytes,
-      size = #whole,
+      whole = whole,
       digits = bytes + #head,
       entries = bytes + #head + DIGITS + #middle,
       lowest = { lowest:byte(1, ENTRIES) },
@@ -47,7 +46,7 @@ function request()
     this.entries[place - 1] = this.lowest[place] + rest % VALUES
     rest = math.floor(rest / VALUES)
   end
-  return ffi.string(this.bytes, this.size)
+  return this.whole
 end
 
 function done(summary, latency, requests)
