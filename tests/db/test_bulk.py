@@ -24,9 +24,18 @@ notes = Table(
 )
 
 
+tallies = Table(
+    "bulk_tallies",
+    notes.metadata,
+    Column("kind", String(20), primary_key=True),
+    Column("n", Integer),
+    Column("sum", Integer),
+)
+
+
 @pytest.fixture
 def engine(empty: Engine) -> Engine:
-    """A database with one table."""
+    """A database with these tables."""
     notes.metadata.create_all(empty)
     return empty
 
@@ -80,3 +89,13 @@ def test_a_known_row_fails_where_none_is_expected(engine: Engine) -> None:
     with pytest.raises(Exception, match=r"(?i)unique"), writing(engine) as session:
         insert_rows(session, notes, [note(1), note(1)])
     assert told(engine) == []
+
+
+def test_numbers_are_added(engine: Engine) -> None:
+    """To those that are there, in every column, below nothing too; what is new is written as it is."""
+    with writing(engine) as session:
+        insert_rows(session, tallies, [{"kind": "a", "n": 1, "sum": 10}, {"kind": "b", "n": 2, "sum": 20}])
+        added = [{"kind": "b", "n": 3, "sum": -25}, {"kind": "c", "n": 4, "sum": 40}]
+        insert_rows(session, tallies, added, known="add")
+        found = session.execute(select(tallies).order_by(tallies.c.kind)).all()
+    assert [tuple(row) for row in found] == [("a", 1, 10), ("b", 5, -5), ("c", 4, 40)]

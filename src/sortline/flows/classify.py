@@ -142,9 +142,9 @@ class _Passage:
         return answer, sight
 
     def _let_go(self) -> None:
-        """A body's memory is for the next one, while this one's group waits and is written: there may be a hundred."""
+        """The body's memory is free for another's, while the group that this one is of waits and is written."""
         if isinstance(self._data, memoryview) and self._line.shadow is None:
-            with suppress(BufferError):  # a decoder may look at it still
+            with suppress(BufferError):  # this thread must live on, should a decoder ever look at it still
                 self._data.release()
 
     def _keeps(self, prediction_id: str) -> bool:

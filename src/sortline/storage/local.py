@@ -54,8 +54,9 @@ class LocalBlobs:
         with self._available():
             fresh = [(path, data) for path, data in files.items() if not _known(path, len(data))]
             together = self._at_once and len(fresh) >= _MANY
-            for batch in _batches(fresh, _BATCH if together else _MANY):
-                (self._write_together if together else self._write_each)(batch)
+            write, most = (self._write_together, _BATCH) if together else (self._write_each, _MANY)
+            for batch in _batches(fresh, most):
+                write(batch)
             if self._durable and not together:
                 # Also for those that stood there already: another thread may have renamed one a moment ago, its
                 # folder not yet on the disk. Flushing a clean folder costs microseconds.
