@@ -1,8 +1,11 @@
 """Classifying over HTTP: what is answered, what is kept, what is forgotten."""
 
 import asyncio
+import gc
 import hashlib
 import io
+import logging
+import weakref
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -15,10 +18,12 @@ from PIL import Image
 from sortline.catalogue.store.images import get_image
 from sortline.db.session import reading
 from sortline.engine.canonical import canonical
+from sortline.engine.image_errors import ImageError
 from sortline.flows.classify import Origin
 from sortline.review.store.items import list_items
 from tests.pictures import drawn, encode, exif_with, photo
 from tests.running import RunningServer
+from tests.waiting import soon
 
 ACCEPT_ALL = {
     "ood_threshold": 1e9,
@@ -201,3 +206,39 @@ def test_a_body_is_let_go_of_once_it_was_read(server: RunningServer) -> None:
     with pytest.raises(ValueError, match="released"):
         len(view)
     assert services.installation.blobs.exists(stored)
+
+
+class _Body(bytearray):
+    """What a picture's bytes cannot be: referred to weakly."""
+
+
+@pytest.mark.parametrize("fault", ["cut short", "no network"])
+def test_a_body_that_cannot_be_classified_is_let_go_of_at_once(
+    server: RunningServer, fault: str, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """No ring of references keeps it until the collector comes by: refused pictures would fill the memory."""
+    caplog.set_level(logging.CRITICAL)  # what is logged is kept, with what was raised
+    services, data = server.services, photo(seed=78)
+    line = services.live["waste"]
+    if fault == "cut short":
+        data = data[: len(data) // 2]
+    else:
+        monkeypatch.setattr(line.model.runtime, "infer", lambda images, features: 1 / 0)
+
+    async def refused(body: memoryview) -> bool:
+        try:
+            await services.path.classify(line, body, Origin(source="test"))
+        except (ImageError, ZeroDivisionError):
+            return True
+        return False
+
+    gc.collect()
+    gc.disable()
+    try:
+        body = _Body(data)
+        alive = weakref.ref(body)
+        assert asyncio.run(refused(memoryview(body)))
+        del body
+        soon(lambda: alive() is None, seconds=5)  # the inference thread may still be on its way
+    finally:
+        gc.enable()

@@ -159,9 +159,11 @@ class _Passage:
         self._loop.call_soon_threadsafe(self._settle, error, answer)
 
     def _settle(self, error: Exception | None, answer: Answer | None) -> None:
-        if self.answered.done():  # the caller has gone
+        answered = self.answered
+        del self.answered  # an error's traceback will hold this passage, so it must not hold the error
+        if answered.done():  # the caller has gone
             return
         if error is not None:
-            self.answered.set_exception(error)
+            answered.set_exception(error)
         elif answer is not None:
-            self.answered.set_result(answer)
+            answered.set_result(answer)

@@ -52,7 +52,10 @@ def guess(inference: Inference, line: LiveLine, data: bytes) -> Guess | None:
         return None
     answer: Future[Inferred] = Future()
     inference.submit(Job(line=line, data=data, done=answer.set_result, failed=answer.set_exception))
-    return Guess(prediction=answer.result().prediction, bundle_hash=line.classifier.bundle.hash)
+    try:
+        return Guess(prediction=answer.result().prediction, bundle_hash=line.classifier.bundle.hash)
+    finally:
+        del answer  # an error's traceback holds all that is named here, so it must not hold the error
 
 
 def set_aside(

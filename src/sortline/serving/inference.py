@@ -4,7 +4,7 @@ import logging
 import queue
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from itertools import groupby
 
@@ -14,6 +14,7 @@ from threadpoolctl import threadpool_limits
 
 from sortline.engine.classifier import Prediction
 from sortline.engine.image import Limits, Picture, read
+from sortline.errors import SortlineError
 from sortline.serving.live import LiveLine
 from sortline.serving.niceness import let_others_first
 
@@ -117,13 +118,21 @@ class Inference:
 
     def _work(self) -> None:
         let_others_first()
-        while (job := self._jobs.get()) is not None:
-            if isinstance(job, _Errand):
-                job.run()
-                continue
-            jobs = [job, *self._more(job.line.batch - 1)]
-            for _, batch in groupby(jobs, key=lambda job: id(job.line)):
-                _classify(list(batch))
+        while self._next():
+            pass
+
+    def _next(self) -> bool:
+        """Does the next job, with others that wait; False when there are no more. No picture is held while it waits."""
+        job = self._jobs.get()
+        if job is None:
+            return False
+        if isinstance(job, _Errand):
+            job.run()
+            return True
+        jobs = [job, *self._more(job.line.batch - 1)]
+        for _, batch in groupby(jobs, key=lambda job: id(job.line)):
+            _classify(list(batch))
+        return True
 
     def _more(self, count: int) -> list[Job]:
         """Up to `count` jobs that are waiting already."""
@@ -152,8 +161,10 @@ def _classify(jobs: list[Job]) -> None:
             picture = read(
                 job.data, job.line.model.preprocessing, limits=job.limits, out=images[len(read_jobs)]
             )
-        except Exception as error:  # noqa: BLE001  # one bad picture, or a fault in reading it, fails its own job alone
-            job.failed(error)
+        except Exception as error:  # one bad picture, or a fault in reading it, fails its own job alone
+            if not isinstance(error, SortlineError):
+                log.exception("reading failed")
+            _fail([job], error)
             continue
         read_jobs.append((job, picture, time.perf_counter() - begun))
     if not read_jobs:
@@ -162,11 +173,17 @@ def _classify(jobs: list[Job]) -> None:
         answers = _infer(read_jobs, images[: len(read_jobs)], taken)
     except Exception as error:
         log.exception("inference failed")
-        for job, _, _ in read_jobs:
-            job.failed(error)
+        _fail([job for job, _, _ in read_jobs], error)
         return
     for (job, _, _), answer in zip(read_jobs, answers, strict=True):
         job.done(answer)
+
+
+def _fail(jobs: Sequence[Job], error: Exception) -> None:
+    # A traceback holds the jobs, a job whoever waits for it, and that one the error: such a ring, with the pictures in
+    # it, would stay until the collector comes by.
+    for job in jobs:
+        job.failed(error.with_traceback(None))
 
 
 def _infer(
