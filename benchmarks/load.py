@@ -25,6 +25,8 @@ HERE = Path(__file__).parent
 BOUNDARY = b"sortline-benchmark-boundary"
 # How long a client waits for an answer before that is a failure.
 PATIENCE = 30
+# Has glibc keep the memory of a request for the next: wrk took 66 us a picture instead of 90.
+KEPT_MEMORY = {"MALLOC_MMAP_THRESHOLD_": str(8 * 2**20), "MALLOC_TRIM_THRESHOLD_": str(64 * 2**20)}
 # What the generators write: answers of any status, seconds, latency, and errors by kind.
 ERRORS = ("status", "connect", "read", "write", "timeout")
 
@@ -101,7 +103,9 @@ def run(url: str, folder: Path, *, clients: int, seconds: float, first: int) -> 
         command += ["--clients", str(clients), "--seconds", str(seconds), "--first", str(first)]
     begun, before = time.perf_counter(), children_cpu()
     # The children that have ended by now are counted; the server has not, so it is not.
-    ended = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=True)
+    ended = subprocess.run(
+        command, stdout=subprocess.PIPE, text=True, check=True, env=os.environ | KEPT_MEMORY
+    )
     cpu = (children_cpu() - before) / (time.perf_counter() - begun) / (os.cpu_count() or 1)
     found = json.loads(ended.stdout.strip().splitlines()[-1])
     return Load(

@@ -63,7 +63,8 @@ class OpenVinoRuntime:
     def _infer(self, images: NDArray[np.uint8], features: bool) -> Outputs:
         request = self._request(len(images))
         request.set_input_tensor(self._openvino.Tensor(images, shared_memory=True))
-        request.infer()
+        # Lent, or it copies every output, wanted or not, and holds the interpreter's lock: half a megabyte of features.
+        request.infer(share_outputs=True)
         # Copied, because the request's own buffers are written by the thread's next call.
         read = {name: request.get_tensor(name).data.copy() for name in ("logits", "embedding")}
         if features:
