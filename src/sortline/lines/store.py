@@ -36,6 +36,8 @@ __all__ = [
     "set_retention",
 ]
 
+_BY_NAME = select(lines).order_by(lines.c.name)
+
 
 def create_line(
     session: Session,
@@ -104,7 +106,7 @@ def line_by_id(session: Session, line_id: int) -> Line:
 
 def list_lines(session: Session) -> list[Line]:
     """Every line, by name."""
-    return [Line(**row._mapping) for row in session.execute(select(lines).order_by(lines.c.name))]
+    return [Line(**row._mapping) for row in session.execute(_BY_NAME)]
 
 
 def hold_line(session: Session, line_id: int) -> None:

@@ -16,6 +16,10 @@ from sortline.registry.ledger import BundleRecord
 from sortline.registry.store import get_bundle
 from sortline.registry.tables import bundles, shadow_counts, shadows
 
+_SHADOWS = select(shadows.c.line_id, shadows.c.who, shadows.c.since, bundles).join(
+    bundles, shadows.c.bundle_hash == bundles.c.hash
+)
+
 
 class Pair(NamedTuple):
     """What a line's live bundle and its shadow said of a picture; both classes are '' where the shadow was spared."""
@@ -78,11 +82,8 @@ def stop_shadow(session: Session, line_id: int, bundle_hash: str) -> bool:
 
 def list_shadows(session: Session) -> dict[int, Shadow]:
     """Every line's shadow, by the line's id."""
-    query = select(shadows.c.line_id, shadows.c.who, shadows.c.since, bundles).join(
-        bundles, shadows.c.bundle_hash == bundles.c.hash
-    )
     found = {}
-    for line_id, who, since, *values in session.execute(query):
+    for line_id, who, since, *values in session.execute(_SHADOWS):
         row = dict(zip(bundles.c.keys(), values, strict=True))
         record = BundleRecord(**{**row, "classes": tuple(row["classes"])})
         found[line_id] = Shadow(line_id=line_id, bundle=record, who=who, since=since)

@@ -27,6 +27,12 @@ from sortline.registry.ledger import (
 from sortline.registry.tables import bundles, candidates, promotions
 
 _HASHES = select(bundles.c.hash).order_by(bundles.c.hash)
+# Asked twice a second by each server, as the shadows and lines are: made once.
+_LIVE = (
+    select(promotions.c.line_id, bundles)
+    .join(bundles, promotions.c.bundle_hash == bundles.c.hash)
+    .where(promotions.c.id.in_(select(func.max(promotions.c.id)).group_by(promotions.c.line_id)))
+)
 
 
 def register_bundle(
@@ -117,13 +123,7 @@ def bundle_blobs(session: Session) -> list[str]:
 
 def live_bundles(session: Session) -> dict[int, BundleRecord]:
     """The bundle that serves each line that has one, by the line's id."""
-    last = select(func.max(promotions.c.id)).group_by(promotions.c.line_id)
-    query = (
-        select(promotions.c.line_id, bundles)
-        .join(bundles, promotions.c.bundle_hash == bundles.c.hash)
-        .where(promotions.c.id.in_(last))
-    )
-    return dict(_with_first(session, query))
+    return dict(_with_first(session, _LIVE))
 
 
 def add_candidate(session: Session, line_id: int, bundle_hash: str, *, who: str) -> None:
