@@ -80,3 +80,21 @@ def test_an_address_of_another_machine_is_refused() -> None:
     """192.0.2.0/24 belongs to documentation, so to no machine."""
     with pytest.raises(CannotListen, match="no address of this machine"):
         bind("192.0.2.1", 8000)
+
+
+def test_an_answer_before_the_whole_body_is_read(up: subprocess.Popen[str]) -> None:
+    """Whoever sends too much is told so, not cut off; the connection ends, and what comes after is not looked at."""
+    assert up.stdout is not None
+    (link,) = re.findall(r"http://127\.0\.0\.1:\d+", up.stdout.readline())
+    url = httpx.URL(link)
+    size = 100 * 2**20
+    head = f"POST /api/v1/lines/waste/classify HTTP/1.1\r\nHost: {url.host}:{url.port}\r\nContent-Type: image/jpeg\r\n"
+    with socket.create_connection((url.host, url.port or 0), timeout=60) as client:
+        client.sendall(f"{head}Content-Length: {size}\r\n\r\n".encode())
+        for _ in range(100):
+            client.sendall(bytes(size // 100))
+        client.sendall(f"GET /health/live HTTP/1.1\r\nHost: {url.host}\r\n\r\n".encode())
+        told = b"".join(iter(lambda: client.recv(65536), b""))
+    assert told.startswith(b"HTTP/1.1 413 ")
+    assert b"send smaller or fewer pictures" in told
+    assert told.count(b"HTTP/1.1") == 1

@@ -5,7 +5,7 @@ from collections.abc import Callable
 
 import pytest
 
-from sortline.cli.http1 import InPairs
+from sortline.cli.http1 import Answers
 
 
 class _Sent(asyncio.Transport):
@@ -31,12 +31,12 @@ class _Sent(asyncio.Transport):
         self.closed = True
 
 
-def _sent(*work: Callable[[InPairs], object]) -> list[bytes]:
+def _sent(*work: Callable[[Answers], object]) -> list[bytes]:
     """What was sent when each piece of work was done in a turn of the loop."""
 
     async def turns() -> list[bytes]:
         transport = _Sent()
-        ours = InPairs(transport, asyncio.get_running_loop())
+        ours = Answers(transport, asyncio.get_running_loop(), lambda: False)
         for one in work:
             one(ours)
             await asyncio.sleep(0)
@@ -45,8 +45,8 @@ def _sent(*work: Callable[[InPairs], object]) -> list[bytes]:
     return asyncio.run(turns())
 
 
-def _writes(*data: bytes) -> Callable[[InPairs], None]:
-    def write(transport: InPairs) -> None:
+def _writes(*data: bytes) -> Callable[[Answers], None]:
+    def write(transport: Answers) -> None:
         for one in data:
             transport.write(one)
 
@@ -80,7 +80,7 @@ def test_what_was_written_is_sent_before_the_connection_ends() -> None:
 def test_nothing_is_sent_to_a_client_that_has_gone() -> None:
     """It may go between a write and the end of the loop's turn."""
 
-    def lost(transport: InPairs) -> None:
+    def lost(transport: Answers) -> None:
         transport.write(b"head")
         transport._transport.close()
 
