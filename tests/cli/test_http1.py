@@ -36,7 +36,7 @@ def _sent(*work: Callable[[Answers], object]) -> list[bytes]:
 
     async def turns() -> list[bytes]:
         transport = _Sent()
-        ours = Answers(transport, asyncio.get_running_loop(), lambda: False)
+        ours = Answers(transport, asyncio.get_running_loop())
         for one in work:
             one(ours)
             await asyncio.sleep(0)

@@ -1,7 +1,6 @@
 """uvicorn's HTTP/1.1, with fewer copies of what comes, fewer calls of the system for what goes, and a polite end."""
 
 import asyncio
-from collections.abc import Callable
 from typing import Any, cast
 
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
@@ -15,8 +14,8 @@ class Protocol(HttpToolsProtocol):
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         """See `asyncio.BaseProtocol`."""
-        answers = Answers(transport, self.loop, lambda: self.cycle is not None and self.cycle.more_body)
-        super().connection_made(cast(asyncio.Transport, answers))
+        self._answers = Answers(transport, self.loop)
+        super().connection_made(cast(asyncio.Transport, self._answers))
 
     def data_received(self, data: bytes) -> None:
         """See `asyncio.Protocol`."""
@@ -25,10 +24,16 @@ class Protocol(HttpToolsProtocol):
 
     def on_headers_complete(self) -> None:
         """Called by the parser."""
+        self._answers.unread = True
         super().on_headers_complete()
         if self.cycle is not None:
             # What comes is added to it, and nothing plus a piece is that piece.
             self.cycle.body = b""  # type: ignore[assignment]
+
+    def on_message_complete(self) -> None:
+        """Called by the parser."""
+        self._answers.unread = False
+        super().on_message_complete()
 
 
 class Answers:
@@ -38,15 +43,14 @@ class Answers:
     answer's head and its body apart, two packets, for which a client wakes twice. Together they took a tenth less of
     the event loop's time a picture. No more than one write is ever kept.
 
-    A connection whose client still sends, because the answer came before the whole body (`unread`), is closed for
-    writing first, and altogether when the client has closed its end too. Closed at once, it would be reset, and most
-    clients would tell of that instead of the answer: RFC 9112 section 9.6.
+    A connection whose client still sends, because the answer came before the whole body, is closed for writing first,
+    and altogether when the client has closed its end too. Closed at once, it would be reset, and most clients would
+    tell of that instead of the answer: RFC 9112 section 9.6.
     """
 
-    def __init__(
-        self, transport: asyncio.Transport, loop: asyncio.AbstractEventLoop, unread: Callable[[], bool]
-    ) -> None:
-        self._transport, self._loop, self._unread = transport, loop, unread
+    def __init__(self, transport: asyncio.Transport, loop: asyncio.AbstractEventLoop) -> None:
+        self._transport, self._loop = transport, loop
+        self.unread = False  # whether more of the request is to come
         self._kept: bytes | None = None
         self._lingers = False
 
@@ -69,7 +73,7 @@ class Answers:
     def close(self) -> None:
         """Everything is sent before the connection ends. Called again, it ends at once."""
         self._send()
-        if self.is_closing() or not self._unread():
+        if self.is_closing() or not self.unread:
             self._transport.close()
             return
         self._lingers = True
