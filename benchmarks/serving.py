@@ -168,12 +168,14 @@ def settled_counts(server: RunningServer) -> tuple[int, int, int]:
 def summary(results: Results, limit: Limit) -> dict[str, Any]:
     """The figures by the names that the design gives them; speed and latency of several like loads as medians."""
     figures: dict[str, Any] = {"limit_img_s": round(limit.median, 1)}
-    by_clients = dict[int, list[Load]]()
-    for found in results.loads:
+    by_clients, beside = dict[int, list[Load]](), dict[int, list[float]]()
+    for index, found in enumerate(results.loads):
         by_clients.setdefault(found.clients, []).append(found)
+        beside.setdefault(found.clients, []).append(found.images_per_second / limit.beside(index))
     for clients, loads in by_clients.items():
         speed = statistics.median(found.images_per_second for found in loads)
         figures[f"ratio_{clients}"] = round(speed / limit.median, 3)
+        figures[f"beside_{clients}"] = round(statistics.median(beside[clients]), 3)
     for clients in (50, 100):
         if clients in by_clients:
             loads = by_clients[clients]
