@@ -62,7 +62,7 @@ def native(answer: Answer, *, explain: bool = False) -> dict[str, Any]:
         "line": answer.line.name,
         "class": prediction.class_name,
         "confidence": _rounded(prediction.confidence),
-        "probabilities": {name: round(p, 6) for name, p in prediction.ranked.items()},
+        "probabilities": {name: _rounded(p) for name, p in prediction.ranked.items()},
         "prediction_set": prediction.prediction_set,
         "verdict": answer.route.verdict,
         "reason": answer.route.reason,
